@@ -1,0 +1,1 @@
+"""Event-triggered CRM enrichment on Dagster."""

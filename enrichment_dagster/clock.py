@@ -1,0 +1,31 @@
+"""Time as a dependency: production reads the system clock, tests move one by hand."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Source of time. Nothing in ``domain`` or ``engine`` reads time from anywhere else."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC, with its time zone set."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go backwards; only differences mean something."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return the machine's monotonic seconds."""
+        return time.monotonic()

@@ -1,0 +1,39 @@
+"""Keys that make repeated work harmless: dedup keys for events, subject keys for answers, idempotency keys for effects."""
+
+from __future__ import annotations
+
+import hashlib
+
+_EVENT_ID_HEX_DIGITS = 24  # 96 bits: no collision to be expected below 10^13 events
+
+
+def _digest(*parts: str) -> str:
+    """Return a hash of the parts; the separator can't occur in a part's length prefix, so no two lists collide."""
+    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def dedup_key(source: str, *parts: str | int) -> str:
+    """Return the key that two deliveries of one fact share: the source, its shard and the sender's identifying parts."""
+    return _digest(source, *(str(part) for part in parts))
+
+
+def event_id(dedup: str) -> str:
+    """Return our id of the event with this dedup key: stable over redeliveries, short enough to type."""
+    return f"evt_{dedup[:_EVENT_ID_HEX_DIGITS]}"
+
+
+def email_subject(email: str) -> str:
+    """Return the subject key of a person known by e-mail: lower case, without a ``+tag`` (matching only, never shown)."""
+    local, _, domain = email.strip().lower().partition("@")
+    return f"email:{local.partition('+')[0]}@{domain}"
+
+
+def domain_subject(domain: str) -> str:
+    """Return the subject key of a company known by its registrable domain."""
+    return f"domain:{domain.strip().lower()}"
+
+
+def idempotency_key(*parts: str | int) -> str:
+    """Return the key of one effect (a write-back, a follow-up): the same effect has the same key in every process."""
+    return _digest(*(str(part) for part in parts))[:40]

