@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from enrichment_dagster.domain.event import Event, RecordRef
-from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
+from enrichment_dagster.domain.fields import FieldValue, RejectedValue
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
 
 # --- Providers ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,201 @@
+"""The typed form of ``enrichment.yaml``: triggers, plans, providers and CRM mappings as data.
+
+Secrets are never in the file: it names environment variables (``*_env``), which ``settings`` reads.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+
+from enrichment_dagster.domain.fields import FIELDS, GROUPS
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
+Usd = Annotated[float, Field(ge=0, le=1_000)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LookupConfig(_Model):
+    """Price and memory of one operation of a provider."""
+
+    price_usd: Usd
+    charge: Literal["on_call", "on_hit"] = "on_hit"
+
+
+class ProviderConfig(_Model):
+    """How one provider is reached. ``<NAME>_BASE_URL`` in the environment overrides ``base_url``."""
+
+    base_url: HttpUrl
+    api_key_env: EnvName
+    timeout_seconds: Seconds = 5.0
+    lookups: dict[Name, LookupConfig]
+
+
+class RetryConfig(_Model):
+    """How often one paid call is repeated after a transient error. The engine is the only owner of retries."""
+
+    attempts: int = Field(default=3, ge=1, le=10)
+    first_delay_seconds: Seconds = 0.5
+    max_delay_seconds: Seconds = 8.0
+
+
+class CacheConfig(_Model):
+    """How long answers are remembered."""
+
+    hit_seconds: Seconds = 86_400.0
+    miss_seconds: Seconds = 86_400.0
+
+
+class EventTypeConfig(_Model):
+    """What one kind of event needs: fields, order of providers, deadline and latency target."""
+
+    description: str = ""
+    latency_target_seconds: Seconds
+    deadline_seconds: Seconds = 25.0
+    wanted: list[str] = Field(min_length=1, description="Field groups or single fields.")
+    waterfall: list[Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]] = Field(min_length=1)
+    personal_domains: Literal["skip", "enrich"] = "skip"
+    follow_up_seconds: list[Seconds] = Field(default_factory=lambda: [300.0, 1_800.0, 7_200.0])
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> Self:
+        unknown = [name for name in self.wanted if name not in FIELDS and name not in GROUPS]
+        if unknown:
+            known = ", ".join([*GROUPS, *FIELDS])
+            raise ValueError(f"wanted: no field or group is called {', '.join(unknown)}; known are {known}")
+        if self.deadline_seconds >= self.latency_target_seconds:
+            raise ValueError("deadline_seconds must be smaller than latency_target_seconds, which includes waiting")
+        return self
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Return the wanted fields, groups resolved, without repeats."""
+        return tuple(dict.fromkeys(name for entry in self.wanted for name in GROUPS.get(entry, (entry,))))
+
+
+class StatusProperties(_Model):
+    """The CRM properties that say how the enrichment went; they are always written."""
+
+    status: str
+    missing_fields: str
+    enriched_at: str
+    values: dict[Literal["enriched", "partial", "unchanged", "skipped", "failed"], str]
+
+
+class CrmObjectConfig(_Model):
+    """One kind of record: our field names to the CRM's property names."""
+
+    mapping: dict[str, str]
+    status: StatusProperties
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> Self:
+        if unknown := [name for name in self.mapping if name not in FIELDS]:
+            raise ValueError(f"mapping: no field is called {', '.join(unknown)}; known are {', '.join(FIELDS)}")
+        if "email" not in self.mapping:
+            raise ValueError("mapping: email is missing, without it no record can be enriched")
+        targets = [*self.mapping.values(), self.status.status, self.status.missing_fields, self.status.enriched_at]
+        if twice := sorted({name for name in targets if targets.count(name) > 1}):
+            raise ValueError(f"mapping: two of our fields go to the same property: {', '.join(twice)}")
+        return self
+
+
+class HubSpotConfig(_Model):
+    """HubSpot, read and written over CRM v3 with a private-app token."""
+
+    base_url: HttpUrl = HttpUrl("https://api.hubapi.com")
+    access_token_env: EnvName = "HUBSPOT_ACCESS_TOKEN"
+    timeout_seconds: Seconds = 10.0
+    objects: dict[Literal["contact"], CrmObjectConfig]
+
+
+class SalesforceConfig(_Model):
+    """Salesforce, read and written over REST with the client credentials flow."""
+
+    base_url: HttpUrl
+    client_id_env: EnvName = "SALESFORCE_CLIENT_ID"
+    client_secret_env: EnvName = "SALESFORCE_CLIENT_SECRET"  # noqa: S105 - the variable's name
+    api_version: Annotated[str, Field(pattern=r"^v\d+\.\d$")] = "v62.0"
+    client_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "enrichment-dagster"
+    timeout_seconds: Seconds = 10.0
+    objects: dict[Literal["lead"], CrmObjectConfig]
+
+
+class CrmConfig(_Model):
+    """The CRMs in use; leave one out if you do not have it."""
+
+    hubspot: HubSpotConfig | None = None
+    salesforce: SalesforceConfig | None = None
+
+    def object_config(self, system: str, object_type: str) -> CrmObjectConfig | None:
+        """Return the mapping of a kind of record, or None where it is not configured."""
+        crm: HubSpotConfig | SalesforceConfig | None = getattr(self, system, None)
+        return None if crm is None else {str(k): v for k, v in crm.objects.items()}.get(object_type)
+
+
+class HubSpotIntakeConfig(_Model):
+    """HubSpot app webhooks. ``public_url`` is the URL that HubSpot calls: it is part of what HubSpot signs."""
+
+    public_url: HttpUrl
+    client_secret_envs: list[EnvName] = Field(min_length=1, max_length=2)
+    tolerance_seconds: Seconds = 300.0
+
+
+class FlowIntakeConfig(_Model):
+    """Salesforce Flow HTTP callouts, guarded by a shared secret in a header (Flow signs nothing)."""
+
+    secret_envs: list[EnvName] = Field(min_length=1, max_length=2)
+    header: str = "X-Enrichment-Secret"
+    org: str = "default"  # names the Salesforce org in dedup keys
+
+
+class IntakeConfig(_Model):
+    """Who may send events, and how they prove it. A sender that is left out is answered 404."""
+
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=50_000_000)
+    hubspot: HubSpotIntakeConfig | None = None
+    salesforce_flow: FlowIntakeConfig | None = None
+
+
+class RunEconomyConfig(_Model):
+    """How events become Dagster runs."""
+
+    max_batch: int = Field(default=500, ge=1, le=5_000)
+    max_runs_at_once: int = Field(default=2, ge=1, le=20)
+    max_runs_per_minute: int = Field(default=20, ge=1, le=120)
+    min_linger_seconds: Seconds = 5.0
+    concurrent_events: int = Field(
+        default=100, ge=1, le=1_000, description="Events of a batch that are worked at once."
+    )
+
+
+class EnrichmentConfig(_Model):
+    """The whole of ``enrichment.yaml``."""
+
+    version: Literal[1]
+    event_types: dict[Name, EventTypeConfig] = Field(min_length=1)
+    providers: dict[Name, ProviderConfig] = Field(min_length=1)
+    crm: CrmConfig
+    intake: IntakeConfig
+    retry: RetryConfig = RetryConfig()
+    cache: CacheConfig = CacheConfig()
+    runs: RunEconomyConfig = RunEconomyConfig()
+
+    @model_validator(mode="after")
+    def _waterfalls_name_lookups(self) -> Self:
+        known = {f"{name}.{lookup}" for name, provider in self.providers.items() for lookup in provider.lookups}
+        problems = [
+            f"event_types.{event_type}.waterfall names {step}, which no provider offers; known are {', '.join(sorted(known))}"
+            for event_type, config in self.event_types.items()
+            for step in config.waterfall
+            if step not in known
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self

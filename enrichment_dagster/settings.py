@@ -1,0 +1,174 @@
+"""Settings: ``enrichment.yaml`` plus the environment, read once, checked as a whole.
+
+Environment: ``ENRICHMENT_CONFIG`` (path of the file, default ``enrichment.yaml``), ``ENRICHMENT_HOME`` (where stores
+live, default ``.enrichment``), ``ENRICHMENT_STORE_URL`` (a Postgres URL instead of SQLite files),
+``ENRICHMENT_PUBLIC_URL`` (overrides where senders reach the gateway), ``<PROVIDER>_BASE_URL`` and the secrets that the
+file names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import SecretStr, ValidationError
+
+from enrichment_dagster.domain.config import EnrichmentConfig
+from enrichment_dagster.errors import ConfigurationError
+
+CONFIG_VARIABLE = "ENRICHMENT_CONFIG"
+HOME_VARIABLE = "ENRICHMENT_HOME"
+STORE_URL_VARIABLE = "ENRICHMENT_STORE_URL"
+PUBLIC_URL_VARIABLE = "ENRICHMENT_PUBLIC_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that the composition roots need. ``secret`` reads a secret by its variable's name."""
+
+    config: EnrichmentConfig
+    home: Path
+    config_path: Path
+    environment: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
+
+    def secret(self, name: str) -> SecretStr | None:
+        """Return the secret in this variable, or None where it is unset or blank."""
+        return self.environment.get(name)
+
+    def base_url(self, system: str, configured: Any) -> str:
+        """Return where a provider or CRM is reached, without a trailing slash."""
+        override = self.secret(f"{system.upper()}_BASE_URL")
+        return (override.get_secret_value() if override else str(configured)).rstrip("/")
+
+    @property
+    def store_url(self) -> str | None:
+        """Return the URL of a Postgres operational store, or None for the SQLite files under ``home``."""
+        url = self.secret(STORE_URL_VARIABLE)
+        return url.get_secret_value() if url else None
+
+    def public_url(self, path: str, configured: Any) -> str:
+        """Return the URL under which a sender calls ``path``: it is part of what some senders sign."""
+        override = self.secret(PUBLIC_URL_VARIABLE)
+        return f"{override.get_secret_value().rstrip('/')}{path}" if override else str(configured)
+
+    @property
+    def journal_path(self) -> Path:
+        """Return the file of received events."""
+        return self.home / "journal.db"
+
+    @property
+    def ops_path(self) -> Path:
+        """Return the file of work, attempts, results and outbox."""
+        return self.home / "ops.db"
+
+    @property
+    def catalog_path(self) -> Path:
+        """Return the warehouse's catalog: what analysts open."""
+        return self.home / "warehouse" / "catalog.sqlite"
+
+    @property
+    def lake_path(self) -> Path:
+        """Return the folder of the warehouse's Parquet files."""
+        return self.home / "warehouse" / "data"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Return Dagster's own storage."""
+        return self.home / "dagster"
+
+    @property
+    def log_path(self) -> Path:
+        """Return the folder of the processes' logs."""
+        return self.home / "logs"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration file and the environment.
+
+    Raises:
+        ConfigurationError: the file is missing or wrong; lists every problem.
+    """
+    env = os.environ if environ is None else environ
+    path = Path(env.get(CONFIG_VARIABLE) or "enrichment.yaml").resolve()
+    home = Path(env.get(HOME_VARIABLE) or ".enrichment").resolve()
+    secrets = {name: SecretStr(value) for name, value in env.items() if value.strip()}
+    return Settings(config=parse_config(_read(path)), home=home, config_path=path, environment=secrets)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            [f"{path}: can't be read ({error.strerror}); set {CONFIG_VARIABLE} to your enrichment.yaml"]
+        ) from error
+
+
+def parse_config(text: str) -> EnrichmentConfig:
+    """Parse and check the text of an ``enrichment.yaml``.
+
+    Raises:
+        ConfigurationError: lists every problem, each with the place and the line.
+    """
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigurationError([f"{where}not YAML: {getattr(error, 'problem', error)}"]) from error
+    try:
+        return EnrichmentConfig.model_validate(raw)
+    except ValidationError as error:
+        lines = _lines(text)
+        raise ConfigurationError([_problem(item, lines) for item in error.errors()]) from None
+
+
+def _problem(item: Any, lines: Mapping[tuple[str, ...], int]) -> str:
+    place = tuple(str(part) for part in item["loc"])
+    known = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in lines), None)
+    where = f"line {lines[known]}: " if known else ""
+    return f"{where}{'.'.join(place) or 'enrichment.yaml'}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """Return the line of every key and list entry in the file."""
+    found: dict[tuple[str, ...], int] = {}
+
+    def walk(node: yaml.Node, place: tuple[str, ...]) -> None:
+        found.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                found[(*place, str(key.value))] = key.start_mark.line + 1
+                walk(value, (*place, str(key.value)))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                walk(value, (*place, str(index)))
+
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None:
+        walk(root, ())
+    return found
+
+
+def missing_secrets(settings: Settings) -> list[str]:
+    """Return, in words, every secret that the configuration names and the environment lacks."""
+    config = settings.config
+    names: dict[str, str] = {p.api_key_env: f"providers.{n}" for n, p in config.providers.items()}
+    if config.crm.hubspot:
+        names[config.crm.hubspot.access_token_env] = "crm.hubspot"
+    if config.crm.salesforce:
+        names[config.crm.salesforce.client_id_env] = "crm.salesforce"
+        names[config.crm.salesforce.client_secret_env] = "crm.salesforce"
+    if config.intake.hubspot:
+        names[config.intake.hubspot.client_secret_envs[0]] = "intake.hubspot"
+    if config.intake.salesforce_flow:
+        names[config.intake.salesforce_flow.secret_envs[0]] = "intake.salesforce_flow"
+    return [
+        f"set the environment variable {name} ({place} needs it)"
+        for name, place in names.items()
+        if settings.secret(name) is None
+    ]
