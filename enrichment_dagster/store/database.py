@@ -1,0 +1,83 @@
+"""Opening the operational store: SQLite files tuned for many small durable commits, or Postgres by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+_BUSY_TIMEOUT_MS = 10_000
+
+
+def to_ms(moment: datetime) -> int:
+    """Return a moment as UTC milliseconds."""
+    return round(moment.timestamp() * 1_000)
+
+
+def from_ms(value: int) -> datetime:
+    """Return UTC milliseconds as a moment."""
+    return datetime.fromtimestamp(value / 1_000, tz=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database with a connection for reading and one for writing transactions."""
+
+    engine: Engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that only reads: it never waits for a writer."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a writing transaction; it is durable when the block ends without an error."""
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_sqlite(path: Path) -> Database:
+    """Open (and create, if need be) a SQLite file in WAL mode with synchronous=FULL: a commit survives a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return Database(engine)
+
+
+def open_postgres(url: str) -> Database:
+    """Open a Postgres database; psycopg 3 whatever the URL's driver part says."""
+    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    return Database(create_engine(parsed, pool_pre_ping=True))
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not open transactions of its own
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        "temp_store=MEMORY",
+        "cache_size=-8000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: upgrading a read transaction later could fail with "database is locked".
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

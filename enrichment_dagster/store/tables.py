@@ -1,0 +1,289 @@
+"""The operational store's schema, for SQLite and Postgres alike.
+
+``journal`` and ``kept_bodies`` live in ``journal.db``, everything else in ``ops.db``; on Postgres they share a database.
+Times are UTC milliseconds in ``*_ms`` columns. Rows that the warehouse copies carry ``rev``, taken from one counter in
+the transaction that changes them: whoever has seen all rows up to a rev has missed none, because the counter's row is
+locked until commit.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+journal_metadata = MetaData()
+ops_metadata = MetaData()
+
+_Seq = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements only an INTEGER key
+
+
+def _rev() -> Column[int]:
+    return Column("rev", BigInteger, nullable=False, index=True)
+
+
+# --- journal.db ----------------------------------------------------------------------------------------------------
+
+journal = Table(
+    "journal",
+    journal_metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("event_id", String(40), nullable=False),
+    Column("dedup_key", String(64), nullable=False, unique=True),
+    Column("event_type", String(60), nullable=False),
+    Column("source", String(60), nullable=False),
+    Column("lane", String(20), nullable=False),
+    Column("subject_system", String(40), nullable=False),
+    Column("subject_type", String(40), nullable=False),
+    Column("subject_id", String(200), nullable=False),
+    Column("sender_event_id", String(200), nullable=False),
+    Column("skip_reason", String(60), nullable=False),
+    Column("occurred_at_ms", BigInteger, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("reserved_until_ms", BigInteger),
+    Column("attributes", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+kept_bodies = Table(
+    "kept_bodies",
+    journal_metadata,
+    Column("body_id", _Seq, primary_key=True, autoincrement=True),
+    Column("source", String(60), nullable=False),
+    Column("reason", String(60), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+)
+
+# --- ops.db --------------------------------------------------------------------------------------------------------
+
+counters = Table(
+    "counters",
+    ops_metadata,
+    Column("name", String(40), primary_key=True),  # "rev", "journal_watermark"
+    Column("n", BigInteger, nullable=False),
+)
+
+work = Table(
+    "work",
+    ops_metadata,
+    Column("work_id", String(60), primary_key=True),  # the event id; follow-ups carry a suffix
+    Column("seq", BigInteger, nullable=False),  # the journal's, for order
+    Column("kind", String(20), nullable=False),  # WorkKind
+    Column("event_id", String(40), nullable=False, index=True),
+    Column("event_type", String(60), nullable=False),
+    Column("source", String(60), nullable=False),
+    Column("lane", String(20), nullable=False),
+    Column("subject_system", String(40), nullable=False),
+    Column("subject_type", String(40), nullable=False),
+    Column("subject_id", String(200), nullable=False),
+    Column("sender_event_id", String(200), nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("occurred_at_ms", BigInteger, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("day", String(10), nullable=False),  # UTC date of receipt: the partition
+    Column("state", String(20), nullable=False),  # "due", "assigned", "done"
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("batch_id", String(40)),
+    Column("tries", Integer, nullable=False, default=0),  # follow-ups and deferrals
+    Column("crashes", Integer, nullable=False, default=0),  # batches that died with this work in them
+    Column("run_id", String(40), nullable=False, default=""),
+    Column("started_at_ms", BigInteger),
+    Column("finished_at_ms", BigInteger),
+    Column("delivered_at_ms", BigInteger),
+    Column("outcome", String(20)),
+    Column("reason", String(60), nullable=False, default=""),
+    Column("missing", JSON, nullable=False, default=dict),
+    Column("cost_micros", BigInteger, nullable=False, default=0),
+    _rev(),
+    Index(
+        "work_due",
+        "event_type",
+        "due_at_ms",
+        sqlite_where=text("state = 'due'"),
+        postgresql_where=text("state = 'due'"),
+    ),
+    Index(
+        "work_assigned",
+        "batch_id",
+        sqlite_where=text("state = 'assigned'"),
+        postgresql_where=text("state = 'assigned'"),
+    ),
+    Index("work_subject", "subject_system", "subject_type", "subject_id"),
+    Index("work_received", "event_type", "received_at_ms"),
+)
+
+batches = Table(
+    "batches",
+    ops_metadata,
+    Column("batch_id", String(40), primary_key=True),
+    Column("event_type", String(60), nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("state", String(20), nullable=False),  # "open", "finished", "released"
+    Column("attempt", Integer, nullable=False, default=1),  # run_key is batch_id:attempt
+    Column("size", Integer, nullable=False),
+    Column("oldest_ms", BigInteger, nullable=False),  # receipt of its oldest event
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("starts", Integer, nullable=False, default=0),
+    Column("owner", String(60), nullable=False, default=""),  # run id of the lease
+    Column("token", BigInteger, nullable=False, default=0),  # fencing token, grows with each lease
+    Column("lease_until_ms", BigInteger, nullable=False, default=0),
+    Column("finished_at_ms", BigInteger),
+    Index("batches_open", "event_type", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+)
+
+attempts = Table(
+    "attempts",
+    ops_metadata,
+    Column("attempt_id", String(40), primary_key=True),
+    Column("provider", String(60), nullable=False),
+    Column("purpose", String(60), nullable=False),
+    Column("subject_key", String(400), nullable=False),
+    Column("event_id", String(40), nullable=False, index=True),
+    Column("state", String(20), nullable=False),  # "sent" until settled as "hit", "miss", "error" or "unknown"
+    Column("reason", String(60), nullable=False, default=""),
+    Column("http_status", Integer),
+    Column("request_id", String(200), nullable=False, default=""),
+    Column("reserved_micros", BigInteger, nullable=False),
+    Column("cost_micros", BigInteger, nullable=False, default=0),
+    Column("latency_ms", Integer),
+    Column("sent_at_ms", BigInteger, nullable=False),
+    Column("lease_until_ms", BigInteger, nullable=False),
+    Column("settled_at_ms", BigInteger),
+    _rev(),
+    # One call in flight for a subject: the singleflight between processes.
+    Index(
+        "attempts_in_flight",
+        "provider",
+        "purpose",
+        "subject_key",
+        unique=True,
+        sqlite_where=text("state = 'sent'"),
+        postgresql_where=text("state = 'sent'"),
+    ),
+)
+
+cache = Table(
+    "cache",
+    ops_metadata,
+    Column("provider", String(60), primary_key=True),
+    Column("purpose", String(60), primary_key=True),
+    Column("subject_key", String(400), primary_key=True),
+    Column("answer", JSON, nullable=False),  # {"values": [[field, value, confidence]], "request_id": ...}
+    Column("fetched_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+)
+
+field_values = Table(
+    "field_values",
+    ops_metadata,
+    Column("value_id", _Seq, primary_key=True, autoincrement=True),
+    Column("work_id", String(60), nullable=False),
+    Column("event_id", String(40), nullable=False, index=True),
+    Column("subject_key", String(400), nullable=False),
+    Column("field", String(60), nullable=False),
+    Column("value", JSON, nullable=False),
+    Column("provider", String(60), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("fetched_at_ms", BigInteger, nullable=False),
+    Column("verified_at_ms", BigInteger),
+    Column("expires_at_ms", BigInteger),
+    Column("cost_micros", BigInteger, nullable=False),
+    Column("request_id", String(200), nullable=False),
+    _rev(),
+    UniqueConstraint("work_id", "subject_key", "field", "provider"),
+)
+
+quarantine = Table(
+    "quarantine",
+    ops_metadata,
+    Column("quarantine_id", _Seq, primary_key=True, autoincrement=True),
+    Column("work_id", String(60), nullable=False),
+    Column("event_id", String(40), nullable=False, index=True),
+    Column("field", String(60), nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("provider", String(60), nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    _rev(),
+)
+
+outbox = Table(
+    "outbox",
+    ops_metadata,
+    Column("outbox_id", String(64), primary_key=True),  # idempotency key of the effect
+    Column("work_id", String(60), nullable=False, index=True),
+    Column("event_id", String(40), nullable=False),
+    Column("system", String(40), nullable=False),
+    Column("object_type", String(40), nullable=False),
+    Column("record_id", String(200), nullable=False),
+    Column("fill", JSON, nullable=False),
+    Column("assign", JSON, nullable=False),
+    Column("state", String(20), nullable=False),  # "owed", "done", "rejected"
+    Column("tries", Integer, nullable=False, default=0),
+    Column("last_reason", String(200), nullable=False, default=""),
+    Column("next_at_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("owner", String(60), nullable=False, default=""),
+    Column("lease_until_ms", BigInteger, nullable=False, default=0),
+    Index("outbox_owed", "next_at_ms", sqlite_where=text("state = 'owed'"), postgresql_where=text("state = 'owed'")),
+    Index(
+        "outbox_record",
+        "system",
+        "object_type",
+        "record_id",
+        sqlite_where=text("state = 'owed'"),
+        postgresql_where=text("state = 'owed'"),
+    ),
+)
+
+crm_writes = Table(
+    "crm_writes",
+    ops_metadata,
+    Column("outbox_id", String(64), primary_key=True),
+    Column("work_id", String(60), nullable=False),
+    Column("event_id", String(40), nullable=False, index=True),
+    Column("system", String(40), nullable=False),
+    Column("object_type", String(40), nullable=False),
+    Column("record_id", String(200), nullable=False),
+    Column("status", String(20), nullable=False),  # "written", "already_there", "rejected"
+    Column("written", JSON, nullable=False),
+    Column("kept", JSON, nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("written_at_ms", BigInteger, nullable=False),
+    _rev(),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    ops_metadata,
+    Column("work_id", String(60), primary_key=True),
+    Column("event_id", String(40), nullable=False, index=True),
+    Column("event_type", String(60), nullable=False),
+    Column("component", String(60), nullable=False),
+    Column("reason", String(60), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    _rev(),
+)
+
+beats = Table(
+    "beats",
+    ops_metadata,
+    Column("name", String(80), primary_key=True),  # "tick:lead_created", "gateway", "projector"
+    Column("at_ms", BigInteger, nullable=False),
+    Column("detail", JSON, nullable=False),
+)
