@@ -1,0 +1,136 @@
+"""Group commit: many small requests from one event loop share one durable transaction.
+
+Whatever is asked while a commit is under way goes into the next one, so a lone request waits for nothing and a burst
+costs a handful of commits. A request is answered only after its transaction is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from enrichment_dagster.errors import StoreError
+from enrichment_dagster.store.database import Database
+
+Item = TypeVar("Item", contravariant=True)
+Result = TypeVar("Result", covariant=True)
+
+_MAX_GROUP = 2_000
+
+
+class Handler(Protocol[Item, Result]):
+    """Work on several requests of one kind inside one transaction; returns one result for each, in order.
+
+    A handler may return an exception in place of a result: only that request fails.
+    """
+
+    def __call__(self, connection: Connection, items: Sequence[Item], /) -> Sequence[Result | Exception]:
+        """Do the work."""
+        ...
+
+
+@dataclass(slots=True)
+class _Request:
+    handler: Handler[Any, Any]
+    item: Any
+    future: Future[Any]
+
+
+class GroupCommitter:
+    """One writer thread that commits everything asked since its last commit in one transaction."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"committer-{name}", daemon=True)
+        self._thread.start()
+
+    async def submit(self, handler: Handler[Item, Result], item: Item) -> Result:
+        """Do one request in the next transaction and return its result once that is durable.
+
+        Raises:
+            StoreError: the committer is closed.
+        """
+        if self._closed:
+            raise StoreError("the store is closed")
+        future: Future[Any] = Future()
+        self._queue.put(_Request(handler, item, future))
+        result: Result = await asyncio.wrap_future(future)
+        return result
+
+    def close(self) -> None:
+        """Finish what was asked and stop the thread."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        stop = False
+        while not stop:
+            first = self._queue.get()
+            if first is None:
+                return
+            requests, stop = self._drain(first)
+            self._commit(requests)
+
+    def _drain(self, first: _Request) -> tuple[list[_Request], bool]:
+        requests = [first]
+        while len(requests) < _MAX_GROUP:
+            try:
+                request = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if request is None:
+                return requests, True
+            requests.append(request)
+        return requests, False
+
+    def _commit(self, requests: list[_Request]) -> None:
+        groups: dict[int, list[_Request]] = {}
+        for request in requests:
+            groups.setdefault(id(request.handler), []).append(request)
+        try:
+            with self._database.write() as connection:
+                answers = [
+                    (group, group[0].handler(connection, [request.item for request in group]))
+                    for group in groups.values()
+                ]
+        except Exception as error:  # noqa: BLE001 - the thread must live; whoever asked gets the error
+            _fail(requests, error)
+            return
+        for group, results in answers:
+            _answer(group, results)
+
+
+def _answer(group: list[_Request], results: Sequence[Any]) -> None:
+    for request, result in zip(group, results, strict=True):
+        if request.future.cancelled():
+            continue
+        if isinstance(result, Exception):
+            request.future.set_exception(result)
+        else:
+            request.future.set_result(result)
+
+
+def _fail(requests: list[_Request], error: Exception) -> None:
+    for request in requests:
+        if not request.future.cancelled():
+            request.future.set_exception(error)
+
+
+def each(function: Callable[[Connection, Item], Result]) -> Handler[Item, Result]:
+    """Turn a function of one request into a handler; keep the handler, do not make a new one per request."""
+
+    def handle(connection: Connection, items: Sequence[Item], /) -> Sequence[Result | Exception]:
+        return [function(connection, item) for item in items]
+
+    return handle

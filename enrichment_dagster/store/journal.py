@@ -1,0 +1,101 @@
+"""The journal: received events, append-only. Only intake writes it, so an acknowledgement never waits for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from enrichment_dagster.domain.event import Event
+from enrichment_dagster.ports import KeptBody
+from enrichment_dagster.settings import Settings
+from enrichment_dagster.store.committer import GroupCommitter
+from enrichment_dagster.store.database import Database, to_ms
+from enrichment_dagster.store.migrate import open_journal_database
+from enrichment_dagster.store.rows import event_columns
+from enrichment_dagster.store.tables import journal, kept_bodies
+
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_LOCK_KEY = 7_310_001  # any constant: names the journal among Postgres' advisory locks
+
+
+class SqlJournal:
+    """The journal in SQLite or Postgres (``ports.Journal``)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._committer = GroupCommitter(database, "journal")
+
+    async def append(self, events: Sequence[Event]) -> list[bool]:
+        """Store the events in one commit; False marks one that was there already."""
+        return await self._committer.submit(_append, events)
+
+    async def keep(self, body: KeptBody) -> None:
+        """Store a body that can't be read."""
+        await self._committer.submit(_keep, body)
+
+    def last_seq(self) -> int:
+        """Return the position of the newest event, 0 when there is none; also proves that the journal answers."""
+        with self._database.read() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one())
+
+    def close(self) -> None:
+        """Commit what is under way and close the database."""
+        self._committer.close()
+        self._database.dispose()
+
+
+def _append(connection: Connection, requests: Sequence[Sequence[Event]]) -> list[list[bool]]:
+    if connection.dialect.name == "postgresql":
+        # Sequence numbers must become visible in order: the pump reads past a watermark.
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK_KEY)))
+    rows: dict[str, dict[str, Any]] = {}
+    for events in requests:
+        for event in events:
+            rows.setdefault(event.dedup_key, _row(event))
+    new = _insert_new(connection, list(rows.values())) if rows else set()
+    answers: list[list[bool]] = []
+    for events in requests:
+        answer = []
+        for event in events:
+            answer.append(event.dedup_key in new)
+            new.discard(event.dedup_key)  # a second one in the same group is a duplicate
+        answers.append(answer)
+    return answers
+
+
+def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> set[str]:
+    make = _INSERT[connection.dialect.name]
+    statement = make(journal).on_conflict_do_nothing(index_elements=["dedup_key"]).returning(journal.c.dedup_key)
+    return set(connection.execute(statement, rows).scalars())
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        **event_columns(event),
+        "dedup_key": event.dedup_key,
+        "skip_reason": event.skip_reason,
+        "reserved_until_ms": None if event.reserved_until is None else to_ms(event.reserved_until),
+    }
+
+
+def _keep(connection: Connection, bodies: Sequence[KeptBody]) -> list[None]:
+    rows = [
+        {
+            "source": body.source,
+            "reason": body.reason,
+            "detail": body.detail,
+            "body": body.body,
+            "received_at_ms": to_ms(body.received_at),
+        }
+        for body in bodies
+    ]
+    connection.execute(insert(kept_bodies), rows)
+    return [None] * len(bodies)
+
+
+def open_journal(settings: Settings) -> SqlJournal:
+    """Open the journal of this installation, creating or upgrading its schema."""
+    return SqlJournal(open_journal_database(settings))
