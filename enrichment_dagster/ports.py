@@ -236,6 +236,7 @@ class WorkKind(StrEnum):
 
     EVENT = "event"  # an event was received
     GAP_FILL = "gap_fill"  # a follow-up for fields that a transient failure left empty
+    REFRESH = "refresh"  # an operator replays the event
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class HubSpotConfig(_Model):
     """HubSpot, read and written over CRM v3 with a private-app token."""
 
     base_url: HttpUrl = HttpUrl("https://api.hubapi.com")
-    access_token_env: EnvName = "HUBSPOT_ACCESS_TOKEN"
+    access_token_env: EnvName = "HUBSPOT_ACCESS_TOKEN"  # noqa: S105 - the variable's name
     timeout_seconds: Seconds = 10.0
     objects: dict[Literal["contact"], CrmObjectConfig]
 
@@ -191,7 +191,7 @@ class EnrichmentConfig(_Model):
     def _waterfalls_name_lookups(self) -> Self:
         known = {f"{name}.{lookup}" for name, provider in self.providers.items() for lookup in provider.lookups}
         problems = [
-            f"event_types.{event_type}.waterfall names {step}, which no provider offers; known are {', '.join(sorted(known))}"
+            f"event_types.{event_type}.waterfall: no provider offers {step}; known are {', '.join(sorted(known))}"
             for event_type, config in self.event_types.items()
             for step in config.waterfall
             if step not in known

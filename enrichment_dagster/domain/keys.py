@@ -1,4 +1,4 @@
-"""Keys that make repeated work harmless: dedup keys for events, subject keys for answers, idempotency keys for effects."""
+"""Keys that make repeated work harmless: of events (dedup), of answers (subject), of effects (idempotency)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _digest(*parts: str) -> str:
 
 
 def dedup_key(source: str, *parts: str | int) -> str:
-    """Return the key that two deliveries of one fact share: the source, its shard and the sender's identifying parts."""
+    """Return the key that two deliveries of one fact share: source, shard and the sender's identifying parts."""
     return _digest(source, *(str(part) for part in parts))
 
 
@@ -24,7 +24,7 @@ def event_id(dedup: str) -> str:
 
 
 def email_subject(email: str) -> str:
-    """Return the subject key of a person known by e-mail: lower case, without a ``+tag`` (matching only, never shown)."""
+    """Return the subject key of a person known by e-mail: lower case, no ``+tag`` (for matching only, never shown)."""
     local, _, domain = email.strip().lower().partition("@")
     return f"email:{local.partition('+')[0]}@{domain}"
 

@@ -99,7 +99,7 @@ def _suffixes() -> Callable[[str], Any]:
 
 @lru_cache(maxsize=20_000)
 def normalise_domain(raw: str) -> str:
-    """Return the registrable domain of a host, URL or domain: ``https://www.shop.example.co.uk/x`` -> ``example.co.uk``.
+    """Return the registrable domain of a host or URL: ``https://www.shop.example.co.uk/x`` -> ``example.co.uk``.
 
     Raises:
         InvalidValueError: there is none.
@@ -197,7 +197,7 @@ def email_domain(email: str) -> str:
 
 
 def personal_reason(email: str) -> str:
-    """Return ``personal_email`` or ``disposable_email`` for an address that belongs to no company, else an empty text."""
+    """Return ``personal_email`` or ``disposable_email`` for an address of no company, else an empty text."""
     domain = email_domain(email)
     if domain in _disposable_domains():
         return "disposable_email"

@@ -19,19 +19,19 @@ from sqlalchemy import Connection
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store.database import Database
 
-Item = TypeVar("Item", contravariant=True)
-Result = TypeVar("Result", covariant=True)
+Item_contra = TypeVar("Item_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
 
 _MAX_GROUP = 2_000
 
 
-class Handler(Protocol[Item, Result]):
+class Handler(Protocol[Item_contra, Result_co]):
     """Work on several requests of one kind inside one transaction; returns one result for each, in order.
 
     A handler may return an exception in place of a result: only that request fails.
     """
 
-    def __call__(self, connection: Connection, items: Sequence[Item], /) -> Sequence[Result | Exception]:
+    def __call__(self, connection: Connection, items: Sequence[Item_contra], /) -> Sequence[Result_co | Exception]:
         """Do the work."""
         ...
 
@@ -53,7 +53,7 @@ class GroupCommitter:
         self._thread = threading.Thread(target=self._run, name=f"committer-{name}", daemon=True)
         self._thread.start()
 
-    async def submit(self, handler: Handler[Item, Result], item: Item) -> Result:
+    async def submit(self, handler: Handler[Item_contra, Result_co], item: Item_contra) -> Result_co:
         """Do one request in the next transaction and return its result once that is durable.
 
         Raises:
@@ -63,7 +63,7 @@ class GroupCommitter:
             raise StoreError("the store is closed")
         future: Future[Any] = Future()
         self._queue.put(_Request(handler, item, future))
-        result: Result = await asyncio.wrap_future(future)
+        result: Result_co = await asyncio.wrap_future(future)
         return result
 
     def close(self) -> None:
@@ -127,10 +127,10 @@ def _fail(requests: list[_Request], error: Exception) -> None:
             request.future.set_exception(error)
 
 
-def each(function: Callable[[Connection, Item], Result]) -> Handler[Item, Result]:
+def each(function: Callable[[Connection, Item_contra], Result_co | Exception]) -> Handler[Item_contra, Result_co]:
     """Turn a function of one request into a handler; keep the handler, do not make a new one per request."""
 
-    def handle(connection: Connection, items: Sequence[Item], /) -> Sequence[Result | Exception]:
+    def handle(connection: Connection, items: Sequence[Item_contra], /) -> Sequence[Result_co | Exception]:
         return [function(connection, item) for item in items]
 
     return handle

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from enrichment_dagster.domain.event import Event
 from enrichment_dagster.ports import KeptBody
@@ -14,10 +13,9 @@ from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.migrate import open_journal_database
-from enrichment_dagster.store.rows import event_columns
+from enrichment_dagster.store.rows import dialect_insert, event_columns
 from enrichment_dagster.store.tables import journal, kept_bodies
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _LOCK_KEY = 7_310_001  # any constant: names the journal among Postgres' advisory locks
 
 
@@ -67,8 +65,11 @@ def _append(connection: Connection, requests: Sequence[Sequence[Event]]) -> list
 
 
 def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> set[str]:
-    make = _INSERT[connection.dialect.name]
-    statement = make(journal).on_conflict_do_nothing(index_elements=["dedup_key"]).returning(journal.c.dedup_key)
+    statement = (
+        dialect_insert(connection, journal)
+        .on_conflict_do_nothing(index_elements=["dedup_key"])
+        .returning(journal.c.dedup_key)
+    )
     return set(connection.execute(statement, rows).scalars())
 
 

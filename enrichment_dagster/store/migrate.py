@@ -79,7 +79,9 @@ def upgrade(database: Database, schema: Schema) -> None:
     found = _version(database, schema)
     known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
-        raise StoreError(f"the {schema.name} store has schema {found}, newer than this version knows: upgrade the product")
+        raise StoreError(
+            f"the {schema.name} store has schema {found}, newer than this version knows: upgrade the product"
+        )
     with database.write() as connection:
         config.attributes["connection"] = connection
         config.attributes["version_table"] = schema.version_table

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, Table, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from enrichment_dagster.domain.event import Event, Lane, RecordRef
 from enrichment_dagster.store.database import from_ms, to_ms
 from enrichment_dagster.store.tables import counters
 
+Row = Any
+"""A row by column names (SQLAlchemy's ``RowMapping``, which no ``Mapping[str, Any]`` admits)."""
+
 REV = "rev"
 WATERMARK = "journal_watermark"
+
+
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def dialect_insert(connection: Connection, table: Table) -> Any:
+    """Return the dialect's INSERT, which knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+    return _INSERT[connection.dialect.name](table)
 
 
 def next_rev(connection: Connection) -> int:
@@ -38,7 +49,7 @@ def event_columns(event: Event) -> dict[str, Any]:
     }
 
 
-def event_from_row(row: Mapping[str, Any]) -> Event:
+def event_from_row(row: Row) -> Event:
     """Return the event of a journal or work row."""
     return Event(
         event_id=row["event_id"],

@@ -1,6 +1,6 @@
 """The operational store's schema, for SQLite and Postgres alike.
 
-``journal`` and ``kept_bodies`` live in ``journal.db``, everything else in ``ops.db``; on Postgres they share a database.
+``journal`` and ``kept_bodies`` live in ``journal.db``, all else in ``ops.db``; on Postgres they share a database.
 Times are UTC milliseconds in ``*_ms`` columns. Rows that the warehouse copies carry ``rev``, taken from one counter in
 the transaction that changes them: whoever has seen all rows up to a rev has missed none, because the counter's row is
 locked until commit.
@@ -137,7 +137,9 @@ batches = Table(
     Column("size", Integer, nullable=False),
     Column("oldest_ms", BigInteger, nullable=False),  # receipt of its oldest event
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("emitted_at_ms", BigInteger, nullable=False, default=0),  # when its run request was last handed to Dagster
     Column("starts", Integer, nullable=False, default=0),
+    Column("started_attempt", Integer, nullable=False, default=0),  # the attempt whose run took the lease
     Column("owner", String(60), nullable=False, default=""),  # run id of the lease
     Column("token", BigInteger, nullable=False, default=0),  # fencing token, grows with each lease
     Column("lease_until_ms", BigInteger, nullable=False, default=0),

@@ -1,0 +1,336 @@
+"""The tick's side of the operational store: pump the journal, look at a lane, assign and free batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.dispatch import MAX_CRASHES, BatchState, DueGroup, split_size
+from enrichment_dagster.domain.outcome import Outcome
+from enrichment_dagster.ports import WorkKind
+from enrichment_dagster.store.database import Database, from_ms, to_ms
+from enrichment_dagster.store.rows import WATERMARK, dialect_insert, next_rev
+from enrichment_dagster.store.tables import batches, beats, counters, dead_letters, journal, work
+
+_PUMP_ROWS = 2_000
+_SHARED = ("event_id", "event_type", "source", "lane", "subject_system", "subject_type", "subject_id")
+_COPIED = (*_SHARED, "sender_event_id", "attributes", "occurred_at_ms", "received_at_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that was just made or handed over again: what its run request says."""
+
+    batch_id: str
+    event_type: str
+    day: str
+    attempt: int
+    size: int
+    oldest_at: datetime
+    event_id: str  # of its only event; empty when it has several
+
+    @property
+    def run_key(self) -> str:
+        """Return what Dagster recognises a repeated request by."""
+        return f"{self.batch_id}:{self.attempt}"
+
+
+class DispatchStore:
+    """What sensors need of the operational store. Synchronous: a tick runs in a thread of its own."""
+
+    def __init__(self, journal_database: Database, ops: Database, clock: Clock) -> None:
+        self._journal = journal_database
+        self._ops = ops
+        self._clock = clock
+
+    # --- journal -> work -------------------------------------------------------------------------------------------
+
+    def backlog(self) -> int:
+        """Return how many journal rows the pump has not copied yet."""
+        with self._ops.read() as connection:
+            watermark = _watermark(connection)
+        with self._journal.read() as connection:
+            newest = connection.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one()
+        return max(0, int(newest) - watermark)
+
+    def pump(self) -> int:
+        """Copy journal rows past the watermark into ``work``; returns how many. Any number of callers may race."""
+        copied = 0
+        while self.backlog() and (step := self._pump_once()):
+            copied += step
+        return copied
+
+    def _pump_once(self) -> int:
+        with self._ops.write() as connection:
+            watermark = _watermark(connection, lock=True)
+            with self._journal.read() as source:
+                statement = select(journal).where(journal.c.seq > watermark).order_by(journal.c.seq).limit(_PUMP_ROWS)
+                rows = source.execute(statement).mappings().all()
+            if not rows:
+                return 0
+            rev, now_ms = next_rev(connection), to_ms(self._clock.now())
+            make = dialect_insert(connection, work)
+            connection.execute(make.on_conflict_do_nothing(), [_work_row(row, rev, now_ms) for row in rows])
+            connection.execute(update(counters).where(counters.c.name == WATERMARK).values(n=rows[-1]["seq"]))
+            return len(rows)
+
+    # --- a lane as a tick sees it ------------------------------------------------------------------------------------
+
+    def due_groups(self, event_type: str, max_batch: int) -> list[DueGroup]:
+        """Return the due events of a lane by day and batch size limit."""
+        statement = (
+            select(work.c.day, work.c.crashes, func.count(), func.min(work.c.due_at_ms))
+            .where(work.c.state == "due", work.c.event_type == event_type, work.c.due_at_ms <= to_ms(self._clock.now()))
+            .group_by(work.c.day, work.c.crashes)
+        )
+        with self._ops.read() as connection:
+            return [
+                DueGroup(day, split_size(crashes, max_batch), count, from_ms(oldest))
+                for day, crashes, count, oldest in connection.execute(statement)
+            ]
+
+    def open_batches(self, event_type: str) -> list[BatchState]:
+        """Return the lane's open batches, their runs not looked up yet."""
+        remaining = (
+            select(func.count())
+            .where(work.c.batch_id == batches.c.batch_id, work.c.state == "assigned")
+            .scalar_subquery()
+        )
+        statement = select(batches, remaining.label("open_work")).where(
+            batches.c.state == "open", batches.c.event_type == event_type
+        )
+        with self._ops.read() as connection:
+            return [_batch_state(row) for row in connection.execute(statement).mappings()]
+
+    def runs_since(self, moment: datetime) -> int:
+        """Return how many batches of all lanes were handed to Dagster since then."""
+        with self._ops.read() as connection:
+            statement = select(func.count()).where(batches.c.emitted_at_ms >= to_ms(moment))
+            return int(connection.execute(statement).scalar_one())
+
+    def oldest_due_age(self, event_type: str) -> timedelta:
+        """Return how long the lane's oldest due event has been due; zero when nothing is due."""
+        now = self._clock.now()
+        statement = select(func.min(work.c.due_at_ms)).where(work.c.state == "due", work.c.event_type == event_type)
+        with self._ops.read() as connection:
+            oldest = connection.execute(statement).scalar()
+        return timedelta() if oldest is None else max(timedelta(), now - from_ms(oldest))
+
+    # --- batches -----------------------------------------------------------------------------------------------------
+
+    def assign(self, event_type: str, group: DueGroup, max_batch: int) -> Batch | None:
+        """Make a batch of a group's oldest due events; None when another tick was quicker."""
+        with self._ops.write() as connection:
+            now_ms = to_ms(self._clock.now())
+            crashes = [n for n in range(MAX_CRASHES + 1) if split_size(n, max_batch) == group.max_size]
+            due = (
+                select(work.c.work_id, work.c.event_id, work.c.received_at_ms)
+                .where(
+                    work.c.state == "due",
+                    work.c.event_type == event_type,
+                    work.c.due_at_ms <= now_ms,
+                    work.c.day == group.day,
+                    work.c.crashes.in_(crashes),
+                )
+                .order_by(work.c.due_at_ms, work.c.seq)
+                .limit(group.max_size)
+            )
+            rows = connection.execute(due.with_for_update(skip_locked=True)).all()
+            return _new_batch(connection, event_type, group.day, rows, now_ms) if rows else None
+
+    def assign_day(self, event_type: str, day: str, *, refresh: bool, limit: int) -> Batch | None:
+        """Make a batch of a day's work, due now or later; ``refresh`` replays the day's finished events too."""
+        with self._ops.write() as connection:
+            now_ms = to_ms(self._clock.now())
+            if refresh:
+                _replay_day(connection, event_type, day, now_ms)
+            due = (
+                select(work.c.work_id, work.c.event_id, work.c.received_at_ms)
+                .where(work.c.state == "due", work.c.event_type == event_type, work.c.day == day)
+                .order_by(work.c.seq)
+                .limit(limit)
+            )
+            rows = connection.execute(due.with_for_update(skip_locked=True)).all()
+            return _new_batch(connection, event_type, day, rows, now_ms) if rows else None
+
+    def finish(self, batch_ids: Iterable[str]) -> None:
+        """Close batches whose events all have a final state."""
+        with self._ops.write() as connection:
+            _close(connection, batch_ids, "finished", to_ms(self._clock.now()))
+
+    def release(self, batch_ids: Sequence[str]) -> None:
+        """Free batches whose worker died: their open events become due again, in smaller company each time."""
+        with self._ops.write() as connection:
+            now_ms, rev = to_ms(self._clock.now()), next_rev(connection)
+            for batch_id in batch_ids:
+                _release(connection, batch_id, now_ms, rev)
+            _close(connection, batch_ids, "released", now_ms)
+
+    def hand_over(self, batch_ids: Sequence[str], *, next_attempt: Iterable[str] = ()) -> list[Batch]:
+        """Mark batches as handed to Dagster now and return what their run requests say."""
+        again = set(next_attempt)
+        with self._ops.write() as connection:
+            now_ms = to_ms(self._clock.now())
+            return [_hand_over(connection, batch_id, now_ms, int(batch_id in again)) for batch_id in batch_ids]
+
+    # --- signs of life -----------------------------------------------------------------------------------------------
+
+    def beat(self, name: str, **detail: Any) -> None:
+        """Note that a process or loop is alive."""
+        row = {"name": name, "at_ms": to_ms(self._clock.now()), "detail": detail}
+        with self._ops.write() as connection:
+            make = dialect_insert(connection, beats).values(row)
+            connection.execute(make.on_conflict_do_update(index_elements=["name"], set_=row))
+
+    def last_beat(self, name: str) -> datetime | None:
+        """Return when a process or loop was last alive."""
+        with self._ops.read() as connection:
+            at_ms = connection.execute(select(beats.c.at_ms).where(beats.c.name == name)).scalar()
+        return None if at_ms is None else from_ms(at_ms)
+
+
+def _watermark(connection: Connection, *, lock: bool = False) -> int:
+    statement = select(counters.c.n).where(counters.c.name == WATERMARK)
+    return int(connection.execute(statement.with_for_update() if lock else statement).scalar_one())
+
+
+def _work_row(row: Any, rev: int, now_ms: int) -> dict[str, Any]:
+    skipped = bool(row["skip_reason"])
+    return {
+        **{name: row[name] for name in _COPIED},
+        "work_id": row["event_id"],
+        "seq": row["seq"],
+        "kind": str(WorkKind.EVENT),
+        "day": from_ms(row["received_at_ms"]).date().isoformat(),
+        "state": "done" if skipped else "due",
+        "due_at_ms": row["reserved_until_ms"] or row["received_at_ms"],
+        "started_at_ms": now_ms if skipped else None,
+        "finished_at_ms": now_ms if skipped else None,
+        "outcome": str(Outcome.SKIPPED) if skipped else None,
+        "reason": row["skip_reason"],
+        "rev": rev,
+    }
+
+
+def _batch_state(row: Any) -> BatchState:
+    return BatchState(
+        batch_id=row["batch_id"],
+        attempt=row["attempt"],
+        open_work=row["open_work"],
+        started=row["started_attempt"] == row["attempt"],
+        emitted_at=from_ms(row["emitted_at_ms"]),
+        lease_until=from_ms(row["lease_until_ms"]),
+    )
+
+
+def _new_batch(connection: Connection, event_type: str, day: str, rows: Sequence[Any], now_ms: int) -> Batch:
+    batch_id = uuid4().hex[:16]
+    oldest_ms = min(row.received_at_ms for row in rows)
+    connection.execute(
+        insert(batches).values(
+            batch_id=batch_id,
+            event_type=event_type,
+            day=day,
+            state="open",
+            size=len(rows),
+            oldest_ms=oldest_ms,
+            created_at_ms=now_ms,
+            emitted_at_ms=now_ms,
+        )
+    )
+    taken = update(work).where(work.c.work_id.in_([row.work_id for row in rows]))
+    connection.execute(taken.values(state="assigned", batch_id=batch_id, rev=next_rev(connection)))
+    only = rows[0].event_id if len(rows) == 1 else ""
+    return Batch(batch_id, event_type, day, 1, len(rows), from_ms(oldest_ms), only)
+
+
+def _hand_over(connection: Connection, batch_id: str, now_ms: int, step: int) -> Batch:
+    statement = (
+        update(batches)
+        .where(batches.c.batch_id == batch_id)
+        .values(attempt=batches.c.attempt + step, emitted_at_ms=now_ms)
+        .returning(batches)
+    )
+    row = connection.execute(statement).mappings().one()
+    only = ""
+    if row["size"] == 1:
+        only = connection.execute(select(work.c.event_id).where(work.c.batch_id == batch_id)).scalar() or ""
+    return Batch(batch_id, row["event_type"], row["day"], row["attempt"], row["size"], from_ms(row["oldest_ms"]), only)
+
+
+def _close(connection: Connection, batch_ids: Iterable[str], state: str, now_ms: int) -> None:
+    statement = update(batches).where(batches.c.batch_id.in_(list(batch_ids)), batches.c.state == "open")
+    connection.execute(statement.values(state=state, finished_at_ms=now_ms))
+
+
+def _release(connection: Connection, batch_id: str, now_ms: int, rev: int) -> None:
+    mine = (work.c.batch_id == batch_id) & (work.c.state == "assigned")
+    left = connection.execute(select(work).where(mine)).mappings().all()
+    if len(left) == 1 and left[0]["crashes"] + 1 >= MAX_CRASHES:
+        _bury(connection, left[0], now_ms, rev)
+        return
+    connection.execute(
+        update(work)
+        .where(mine)
+        .values(state="due", batch_id=None, crashes=work.c.crashes + 1, due_at_ms=now_ms, rev=rev)
+    )
+
+
+def _bury(connection: Connection, row: Any, now_ms: int, rev: int) -> None:
+    connection.execute(
+        update(work)
+        .where(work.c.work_id == row["work_id"])
+        .values(
+            state="done",
+            outcome=str(Outcome.DEAD),
+            reason="worker_crashes",
+            crashes=row["crashes"] + 1,
+            finished_at_ms=now_ms,
+            rev=rev,
+        )
+    )
+    connection.execute(
+        insert(dead_letters).values(
+            work_id=row["work_id"],
+            event_id=row["event_id"],
+            event_type=row["event_type"],
+            component="run",
+            reason="worker_crashes",
+            detail=f"{row['crashes'] + 1} workers died with this event in their batch, the last ones with it alone",
+            created_at_ms=now_ms,
+            rev=rev,
+        )
+    )
+
+
+def _replay_day(connection: Connection, event_type: str, day: str, now_ms: int) -> None:
+    """Add a piece of work for every finished event of the day; the old outcomes stay as they are."""
+    finished = select(work).where(
+        work.c.event_type == event_type,
+        work.c.day == day,
+        work.c.kind == str(WorkKind.EVENT),
+        work.c.state == "done",
+        work.c.outcome != str(Outcome.DEAD),
+    )
+    rows = connection.execute(finished).mappings().all()
+    if not rows:
+        return
+    rev, nonce = next_rev(connection), uuid4().hex[:8]
+    replays = [
+        {
+            **{name: row[name] for name in (*_COPIED, "seq", "day")},
+            "work_id": f"{row['event_id']}/refresh-{nonce}",
+            "kind": str(WorkKind.REFRESH),
+            "state": "due",
+            "due_at_ms": now_ms,
+            "rev": rev,
+        }
+        for row in rows
+    ]
+    connection.execute(insert(work), replays)
