@@ -1,0 +1,1 @@
+"""Dagster assets, checks and jobs: thin shells around the engine."""

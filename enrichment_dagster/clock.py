@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -18,6 +19,10 @@ class Clock(Protocol):
         """Return seconds that never go backwards; only differences mean something."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Let this much time pass."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -29,3 +34,7 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return the machine's monotonic seconds."""
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)

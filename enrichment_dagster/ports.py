@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from enrichment_dagster.domain.dispatch import BatchState, DueGroup
 from enrichment_dagster.domain.event import Event, RecordRef
-from enrichment_dagster.domain.fields import FieldValue, RejectedValue
+from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
 
 # --- Providers ---------------------------------------------------------------------------------------------------
@@ -40,7 +41,7 @@ class RawValue:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A provider's answer in our field names. No values means that the provider knows nothing: a miss, not a failure."""
+    """A provider's answer in our field names. No values: the provider knows nothing, which is not a failure."""
 
     values: tuple[RawValue, ...] = ()
     request_id: str = ""
@@ -162,6 +163,42 @@ class Crm(Protocol):
         Raises:
             CrmError: the CRM as a whole did not answer; any of the updates may have been written.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """What of an outbox entry is to be written to a record as it is now."""
+
+    to_write: Mapping[str, Any]
+    kept: Mapping[str, str]  # property -> why ours is not written ("filled", "equal")
+
+
+class RecordMapper(Protocol):
+    """Between our fields and a CRM's properties, by the configuration."""
+
+    def knows(self, ref: RecordRef) -> bool:
+        """Say whether records of this kind are configured."""
+        ...
+
+    def properties(self, ref: RecordRef) -> Sequence[str]:
+        """Return the properties to read of such a record."""
+        ...
+
+    def known(self, ref: RecordRef, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the record's filled fields under our names, as the CRM stores them."""
+        ...
+
+    def fill(self, ref: RecordRef, values: Mapping[str, Value]) -> Mapping[str, Any]:
+        """Return the properties that hold these values."""
+        ...
+
+    def status(self, ref: RecordRef, outcome: Outcome, missing: Sequence[str], at: datetime) -> Mapping[str, Any]:
+        """Return the properties that say how the enrichment went."""
+        ...
+
+    def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
+        """Compare what is owed with the record: only empty properties are filled, equal values are not written."""
         ...
 
 
@@ -358,6 +395,76 @@ class WorkStore(Protocol):
         self, owner: str, done: Sequence[WriteRecord], retries: Sequence[DeliveryRetry]
     ) -> None:
         """Store how deliveries ended, in one transaction."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHandOver:
+    """A batch that was just made or is handed over again: what its run request says."""
+
+    batch_id: str
+    event_type: str
+    day: str
+    attempt: int
+    size: int
+    oldest_at: datetime
+    event_id: str  # of its only event; empty when it has several
+
+    @property
+    def run_key(self) -> str:
+        """Return what Dagster recognises a repeated request by."""
+        return f"{self.batch_id}:{self.attempt}"
+
+
+class DispatchPort(Protocol):
+    """What a tick needs of the operational store."""
+
+    def backlog(self) -> int:
+        """Return how many received events are not work yet."""
+        ...
+
+    def pump(self) -> int:
+        """Turn received events into work; returns how many."""
+        ...
+
+    def due_groups(self, event_type: str, max_batch: int) -> Sequence[DueGroup]:
+        """Return a lane's due events by day and batch size limit."""
+        ...
+
+    def open_batches(self, event_type: str) -> Sequence[BatchState]:
+        """Return a lane's open batches, their runs not looked up."""
+        ...
+
+    def runs_since(self, moment: datetime) -> int:
+        """Return how many batches of all lanes were handed over since then."""
+        ...
+
+    def oldest_due_age(self, event_type: str) -> timedelta:
+        """Return how long the oldest due event has waited; zero for none."""
+        ...
+
+    def assign(self, event_type: str, group: DueGroup, max_batch: int) -> BatchHandOver | None:
+        """Make a batch of a group's oldest events; None when another tick was quicker."""
+        ...
+
+    def finish(self, batch_ids: Sequence[str]) -> None:
+        """Close batches whose events are all done."""
+        ...
+
+    def release(self, batch_ids: Sequence[str]) -> None:
+        """Free batches whose worker died."""
+        ...
+
+    def hand_over(self, batch_ids: Sequence[str], *, next_attempt: Sequence[str] = ()) -> list[BatchHandOver]:
+        """Mark batches as handed to Dagster now."""
+        ...
+
+    def beat(self, name: str, **detail: Any) -> None:
+        """Note that something is alive."""
+        ...
+
+    def last_beat(self, name: str) -> datetime | None:
+        """Return when something was last alive."""
         ...
 
 

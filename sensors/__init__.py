@@ -1,0 +1,1 @@
+"""Dagster sensors: look, let ``domain.dispatch`` decide, do what it says."""

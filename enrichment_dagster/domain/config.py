@@ -61,6 +61,9 @@ class EventTypeConfig(_Model):
     wanted: list[str] = Field(min_length=1, description="Field groups or single fields.")
     waterfall: list[Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]] = Field(min_length=1)
     personal_domains: Literal["skip", "enrich"] = "skip"
+    min_coverage: float = Field(
+        default=0.5, ge=0, le=1, description="Share of wanted fields below which a check warns."
+    )
     follow_up_seconds: list[Seconds] = Field(default_factory=lambda: [300.0, 1_800.0, 7_200.0])
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""Rules that say whether a lane keeps its promises, over plain values."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.dispatch import MAX_CRASHES, BatchState, DueGroup, split_size
 from enrichment_dagster.domain.outcome import Outcome
-from enrichment_dagster.ports import WorkKind
+from enrichment_dagster.ports import BatchHandOver, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.rows import WATERMARK, dialect_insert, next_rev
 from enrichment_dagster.store.tables import batches, beats, counters, dead_letters, journal, work
@@ -21,24 +20,6 @@ from enrichment_dagster.store.tables import batches, beats, counters, dead_lette
 _PUMP_ROWS = 2_000
 _SHARED = ("event_id", "event_type", "source", "lane", "subject_system", "subject_type", "subject_id")
 _COPIED = (*_SHARED, "sender_event_id", "attributes", "occurred_at_ms", "received_at_ms")
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch that was just made or handed over again: what its run request says."""
-
-    batch_id: str
-    event_type: str
-    day: str
-    attempt: int
-    size: int
-    oldest_at: datetime
-    event_id: str  # of its only event; empty when it has several
-
-    @property
-    def run_key(self) -> str:
-        """Return what Dagster recognises a repeated request by."""
-        return f"{self.batch_id}:{self.attempt}"
 
 
 class DispatchStore:
@@ -124,7 +105,7 @@ class DispatchStore:
 
     # --- batches -----------------------------------------------------------------------------------------------------
 
-    def assign(self, event_type: str, group: DueGroup, max_batch: int) -> Batch | None:
+    def assign(self, event_type: str, group: DueGroup, max_batch: int) -> BatchHandOver | None:
         """Make a batch of a group's oldest due events; None when another tick was quicker."""
         with self._ops.write() as connection:
             now_ms = to_ms(self._clock.now())
@@ -144,7 +125,7 @@ class DispatchStore:
             rows = connection.execute(due.with_for_update(skip_locked=True)).all()
             return _new_batch(connection, event_type, group.day, rows, now_ms) if rows else None
 
-    def assign_day(self, event_type: str, day: str, *, refresh: bool, limit: int) -> Batch | None:
+    def assign_day(self, event_type: str, day: str, *, refresh: bool, limit: int) -> BatchHandOver | None:
         """Make a batch of a day's work, due now or later; ``refresh`` replays the day's finished events too."""
         with self._ops.write() as connection:
             now_ms = to_ms(self._clock.now())
@@ -159,7 +140,7 @@ class DispatchStore:
             rows = connection.execute(due.with_for_update(skip_locked=True)).all()
             return _new_batch(connection, event_type, day, rows, now_ms) if rows else None
 
-    def finish(self, batch_ids: Iterable[str]) -> None:
+    def finish(self, batch_ids: Sequence[str]) -> None:
         """Close batches whose events all have a final state."""
         with self._ops.write() as connection:
             _close(connection, batch_ids, "finished", to_ms(self._clock.now()))
@@ -172,7 +153,7 @@ class DispatchStore:
                 _release(connection, batch_id, now_ms, rev)
             _close(connection, batch_ids, "released", now_ms)
 
-    def hand_over(self, batch_ids: Sequence[str], *, next_attempt: Iterable[str] = ()) -> list[Batch]:
+    def hand_over(self, batch_ids: Sequence[str], *, next_attempt: Sequence[str] = ()) -> list[BatchHandOver]:
         """Mark batches as handed to Dagster now and return what their run requests say."""
         again = set(next_attempt)
         with self._ops.write() as connection:
@@ -229,7 +210,7 @@ def _batch_state(row: Any) -> BatchState:
     )
 
 
-def _new_batch(connection: Connection, event_type: str, day: str, rows: Sequence[Any], now_ms: int) -> Batch:
+def _new_batch(connection: Connection, event_type: str, day: str, rows: Sequence[Any], now_ms: int) -> BatchHandOver:
     batch_id = uuid4().hex[:16]
     oldest_ms = min(row.received_at_ms for row in rows)
     connection.execute(
@@ -247,10 +228,10 @@ def _new_batch(connection: Connection, event_type: str, day: str, rows: Sequence
     taken = update(work).where(work.c.work_id.in_([row.work_id for row in rows]))
     connection.execute(taken.values(state="assigned", batch_id=batch_id, rev=next_rev(connection)))
     only = rows[0].event_id if len(rows) == 1 else ""
-    return Batch(batch_id, event_type, day, 1, len(rows), from_ms(oldest_ms), only)
+    return BatchHandOver(batch_id, event_type, day, 1, len(rows), from_ms(oldest_ms), only)
 
 
-def _hand_over(connection: Connection, batch_id: str, now_ms: int, step: int) -> Batch:
+def _hand_over(connection: Connection, batch_id: str, now_ms: int, step: int) -> BatchHandOver:
     statement = (
         update(batches)
         .where(batches.c.batch_id == batch_id)
@@ -261,7 +242,9 @@ def _hand_over(connection: Connection, batch_id: str, now_ms: int, step: int) ->
     only = ""
     if row["size"] == 1:
         only = connection.execute(select(work.c.event_id).where(work.c.batch_id == batch_id)).scalar() or ""
-    return Batch(batch_id, row["event_type"], row["day"], row["attempt"], row["size"], from_ms(row["oldest_ms"]), only)
+    return BatchHandOver(
+        batch_id, row["event_type"], row["day"], row["attempt"], row["size"], from_ms(row["oldest_ms"]), only
+    )
 
 
 def _close(connection: Connection, batch_ids: Iterable[str], state: str, now_ms: int) -> None:

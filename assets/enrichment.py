@@ -1,0 +1,62 @@
+"""One enrichment asset per event type, from one factory, and the external asset that they all read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+from enrichment_dagster.resources import EnrichmentResource
+
+from assets.lanes import DAY, OWNER, Lane
+from assets.metadata import batch_metadata
+
+crm_events = dg.AssetSpec(
+    "crm_events",
+    group_name="intake",
+    kinds={"webhook", "sqlite"},
+    owners=[OWNER],
+    description=(
+        "Events received from CRMs, durable in the journal before their sender is answered. Written by the gateway; "
+        "one row per fact, however often it is delivered."
+    ),
+)
+
+
+class BatchConfig(dg.Config):
+    """Which events a run takes: a batch that its sensor made, or all open events of the run's day."""
+
+    batch_id: str = ""
+    refresh: bool = False
+    """Replay the day's finished events as well (without ``batch_id`` only)."""
+
+
+def enrichment_asset(lane: Lane) -> dg.AssetsDefinition:
+    """Return the asset of a lane."""
+
+    @dg.asset(
+        name=lane.asset,
+        partitions_def=DAY,
+        deps=[crm_events],
+        group_name="enrichment",
+        kinds={"python", "http", "pandera"},
+        owners=[OWNER],
+        tags={"event_type": lane.event_type},
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=lane.freshness),
+        description=(
+            f"{lane.meaning}, enriched by the provider waterfall and validated field by field. A partition is a day "
+            "(UTC) of receipt; a run takes one batch of its events."
+        ),
+    )
+    def _asset(
+        context: dg.AssetExecutionContext, config: BatchConfig, enrichment: EnrichmentResource
+    ) -> dg.MaterializeResult[Any]:
+        report = enrichment.enrich(
+            lane.event_type,
+            owner=context.run.run_id,
+            batch_id=config.batch_id,
+            day=context.partition_key,
+            refresh=config.refresh,
+        )
+        return dg.MaterializeResult(metadata=batch_metadata(report))
+
+    return _asset

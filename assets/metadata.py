@@ -1,0 +1,50 @@
+"""Reports as asset metadata: numbers that Dagster plots, never personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from enrichment_dagster.domain.latency import percentile
+from enrichment_dagster.domain.outcome import Outcome
+from enrichment_dagster.engine.batch import BatchReport
+from enrichment_dagster.engine.delivery import DeliveryReport
+
+Metadata = Mapping[str, Any]
+
+
+def batch_metadata(report: BatchReport) -> Metadata:
+    """Return what a batch came to."""
+    outcomes = {str(outcome): report.outcomes.get(str(outcome), 0) for outcome in Outcome}
+    return {
+        "events": sum(outcomes.values()),
+        **outcomes,
+        "deferred": report.deferred,
+        "fields_bought": report.fields_bought,
+        "values_quarantined": report.values_rejected,
+        "cost_usd": report.cost_micros / 1_000_000,
+        **_percentiles("queue_wait", report.wait_ms),
+        **_percentiles("processing", report.work_ms),
+        **({"reasons": dict(report.reasons)} if report.reasons else {}),
+    }
+
+
+def delivery_metadata(report: DeliveryReport) -> Metadata:
+    """Return what the deliveries of a run came to."""
+    return {
+        "written": report.statuses.get("written", 0),
+        "already_there": report.statuses.get("already_there", 0),
+        "rejected": report.statuses.get("rejected", 0),
+        "put_off": sum(report.put_off.values()),
+        "properties_written": report.properties_written,
+        **({"put_off_reasons": dict(report.put_off)} if report.put_off else {}),
+    }
+
+
+def _percentiles(name: str, values_ms: list[float]) -> Metadata:
+    if not values_ms:
+        return {}
+    return {
+        f"{name}_p50_seconds": round(percentile(values_ms, 0.50) / 1_000, 3),
+        f"{name}_p95_seconds": round(percentile(values_ms, 0.95) / 1_000, 3),
+    }

@@ -1,0 +1,49 @@
+"""What analysts query: people and companies, best value per field, copied into the warehouse by the projector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from enrichment_dagster.resources import EnrichmentResource
+
+from assets.lanes import OWNER
+
+_ABOUT = "Copied from the operational store past a watermark; open the warehouse with `enrichment sql`."
+
+
+def records_asset(upstream: Sequence[str]) -> dg.AssetsDefinition:
+    """Return the assets ``contacts`` and ``companies``: one projection fills both."""
+
+    def spec(name: str, meaning: str) -> dg.AssetSpec:
+        return dg.AssetSpec(
+            name,
+            deps=list(upstream),
+            group_name="warehouse",
+            kinds={"duckdb", "ducklake", "polars"},
+            owners=[OWNER],
+            description=f"{meaning} {_ABOUT}",
+        )
+
+    @dg.multi_asset(
+        name="project_records",
+        specs=[
+            spec("contacts", "People, one row each: the best known value of every field, with its provenance."),
+            spec("companies", "Companies, one row each: the best known value of every field, with its provenance."),
+        ],
+    )
+    def project_records(enrichment: EnrichmentResource) -> Iterator[dg.MaterializeResult[Any]]:
+        report = enrichment.project()
+        for name in ("contacts", "companies"):
+            yield dg.MaterializeResult(
+                asset_key=name,
+                metadata={
+                    "rows_changed": report.rows.get(name, 0),
+                    "rows_behind": report.lag_rows,
+                    "seconds": round(report.seconds, 3),
+                    "left_to_another_projector": report.skipped_because_locked,
+                },
+            )
+
+    return project_records

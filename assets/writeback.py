@@ -1,0 +1,34 @@
+"""What the CRMs get: deliveries from the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+from enrichment_dagster.resources import EnrichmentResource
+
+from assets.lanes import OWNER
+from assets.metadata import delivery_metadata
+
+
+def writeback_asset(upstream: Sequence[str]) -> dg.AssetsDefinition:
+    """Return the asset of everything written back."""
+
+    @dg.asset(
+        name="crm_writeback",
+        deps=list(upstream),
+        group_name="enrichment",
+        kinds={"python", "salesforce", "hubspot"},
+        owners=[OWNER],
+        # Before the warehouse: a rep waits for the CRM, nobody waits for the tables.
+        op_tags={"dagster/priority": "10"},
+        description=(
+            "Values written to Salesforce and HubSpot: empty properties are filled, filled ones are left alone, and "
+            "the status, the missing fields and the time are set. Delivers whatever the outbox owes."
+        ),
+    )
+    def crm_writeback(context: dg.AssetExecutionContext, enrichment: EnrichmentResource) -> dg.MaterializeResult[Any]:
+        return dg.MaterializeResult(metadata=delivery_metadata(enrichment.deliver(owner=context.run.run_id)))
+
+    return crm_writeback

@@ -1,0 +1,180 @@
+"""Enriching a batch: read its records together, work its events at once, store what is ready in micro-batches."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.waterfall import Knowledge
+from enrichment_dagster.engine.conclude import Validator, conclude
+from enrichment_dagster.engine.purchase import Buyer
+from enrichment_dagster.engine.retry import backoff_seconds
+from enrichment_dagster.engine.waterfall import Draft, Plan, enrich_event
+from enrichment_dagster.errors import CrmError, LeaseLost
+from enrichment_dagster.ports import Crm, CrmFailure, CrmRecord, Deferral, Lease, RecordMapper, WorkItem, WorkStore
+
+_FIRST_DEFERRAL_SECONDS = 15.0
+_LONGEST_DEFERRAL_SECONDS = 900.0
+
+Records = Mapping[RecordRef, CrmRecord | CrmFailure]
+
+
+@dataclass(slots=True)
+class BatchReport:
+    """What became of a batch: counts by outcome, and milliseconds since the events' reception, for percentiles."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    deferred: int = 0
+    cost_micros: int = 0
+    fields_bought: int = 0
+    values_rejected: int = 0
+    wait_ms: list[float] = field(default_factory=list)  # received -> started
+    work_ms: list[float] = field(default_factory=list)  # started -> finished
+
+
+class BatchRunner:
+    """Enriches batches of one event type."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        work: WorkStore,
+        crms: Mapping[str, Crm],
+        mapper: RecordMapper,
+        buyer: Buyer,
+        validate: Validator,
+        clock: Clock,
+        concurrent_events: int,
+        renew_seconds: float,
+        rng: random.Random,
+    ) -> None:
+        self._plan = plan
+        self._work = work
+        self._crms = crms
+        self._mapper = mapper
+        self._buyer = buyer
+        self._validate = validate
+        self._clock = clock
+        self._slots = asyncio.Semaphore(concurrent_events)
+        self._renew_seconds = renew_seconds
+        self._rng = rng
+
+    async def run(self, lease: Lease, items: Sequence[WorkItem]) -> BatchReport:
+        """Bring every item of a leased batch to a final state, or defer it.
+
+        Raises:
+            LeaseLost: another run took the batch over; what was stored before stands.
+        """
+        report = BatchReport()
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._keep_lease(lease))
+                await self._process(lease, items, report)
+                keeper.cancel()
+        except* LeaseLost:
+            raise LeaseLost(lease.batch_id) from None
+        return report
+
+    async def _keep_lease(self, lease: Lease) -> None:
+        with suppress(asyncio.CancelledError):
+            while True:
+                await self._clock.sleep(self._renew_seconds)
+                lease = await self._work.renew(lease)
+
+    async def _process(self, lease: Lease, items: Sequence[WorkItem], report: BatchReport) -> None:
+        ready: asyncio.Queue[Draft | Deferral] = asyncio.Queue()
+        records, down = await self._read(items)
+        async with asyncio.TaskGroup() as group:
+            for item in items:
+                group.create_task(self._work_on(item, records, down, ready))
+            left = len(items)
+            while left:
+                done = [await ready.get()]
+                while not ready.empty():
+                    done.append(ready.get_nowait())
+                await self._store(lease, done, report)
+                left -= len(done)
+
+    async def _read(self, items: Sequence[WorkItem]) -> tuple[Records, set[str]]:
+        """Read the records of all items, one call per CRM (and vendor batch); names the CRMs that did not answer."""
+        by_system: dict[str, dict[RecordRef, None]] = {}
+        for item in items:
+            ref = item.event.subject
+            if ref.system in self._crms and self._mapper.knows(ref):
+                by_system.setdefault(ref.system, {})[ref] = None
+        records: dict[RecordRef, CrmRecord | CrmFailure] = {}
+        down: set[str] = set()
+
+        async def read(system: str, refs: list[RecordRef]) -> None:
+            properties = list(dict.fromkeys(name for ref in refs[:1] for name in self._mapper.properties(ref)))
+            try:
+                records.update(await self._crms[system].read(refs, properties))
+            except CrmError:
+                down.add(system)
+
+        async with asyncio.TaskGroup() as group:
+            for system, refs in by_system.items():
+                group.create_task(read(system, list(refs)))
+        return records, down
+
+    async def _work_on(
+        self, item: WorkItem, records: Records, down: set[str], ready: asyncio.Queue[Draft | Deferral]
+    ) -> None:
+        async with self._slots:
+            try:
+                result = await self._draft(item, records, down)
+            except Exception as error:  # noqa: BLE001 - one event's fault must not cost the batch
+                result = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
+                result.fault = f"internal_error:{type(error).__name__}"
+            await ready.put(result)
+
+    async def _draft(self, item: WorkItem, records: Records, down: set[str]) -> Draft | Deferral:
+        ref = item.event.subject
+        record = records.get(ref)
+        if isinstance(record, CrmFailure) and not record.transient:
+            draft = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
+            draft.skip_reason = "record_not_found" if record.reason == "not_found" else f"record_{record.reason}"
+            return draft
+        unread = ref.system in down or isinstance(record, CrmFailure)
+        if unread and not item.event.attributes.get("email"):
+            return self._defer(item)
+        known: Mapping[str, Any] = {}
+        source = item.event.source
+        if isinstance(record, CrmRecord):
+            known, source = self._mapper.known(ref, record.properties), ref.system
+        return await enrich_event(item, known, self._plan, self._buyer, self._clock, known_from=source)
+
+    def _defer(self, item: WorkItem) -> Deferral:
+        """Put off what can't be looked at: its CRM is down and the event itself does not say whom it is about."""
+        seconds = backoff_seconds(
+            item.tries, first=_FIRST_DEFERRAL_SECONDS, longest=_LONGEST_DEFERRAL_SECONDS, jitter=self._rng.random()
+        )
+        return Deferral(item, "crm_down", self._clock.now() + timedelta(seconds=seconds))
+
+    async def _store(self, lease: Lease, done: Sequence[Draft | Deferral], report: BatchReport) -> None:
+        drafts = [item for item in done if isinstance(item, Draft)]
+        deferrals = [item for item in done if isinstance(item, Deferral)]
+        now = self._clock.now()
+        enrichments = conclude(drafts, self._plan, self._mapper, self._validate, now)
+        await self._work.conclude(lease, enrichments, deferrals, now)
+        report.deferred += len(deferrals)
+        for draft, enrichment in zip(drafts, enrichments, strict=True):
+            report.outcomes[str(enrichment.outcome)] += 1
+            if enrichment.reason:
+                report.reasons[enrichment.reason] += 1
+            report.cost_micros += enrichment.cost_micros
+            report.fields_bought += len(draft.bought)
+            report.values_rejected += len(enrichment.rejected)
+            received = draft.item.event.received_at
+            report.wait_ms.append((draft.started_at - received).total_seconds() * 1_000)
+            report.work_ms.append((now - draft.started_at).total_seconds() * 1_000)

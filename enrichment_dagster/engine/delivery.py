@@ -1,0 +1,148 @@
+"""Delivering what is owed to CRM records: claim, read, compare, write, record - safe to repeat at any point.
+
+A crash between the write and its record finds the values already there the next time, and records that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.engine.retry import backoff_seconds
+from enrichment_dagster.errors import CrmError
+from enrichment_dagster.ports import (
+    Crm,
+    CrmFailure,
+    CrmRecord,
+    DeliveryRetry,
+    OutboxEntry,
+    RecordMapper,
+    RecordUpdate,
+    WorkStore,
+    WritePlan,
+    WriteRecord,
+)
+
+_CLAIM = 500
+_LEASE_SECONDS = 60.0
+_FIRST_RETRY_SECONDS = 5.0
+_LONGEST_RETRY_SECONDS = 900.0
+
+
+@dataclass(slots=True)
+class DeliveryReport:
+    """What became of the deliveries: counts by status, properties written, and those put off with their reasons."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    properties_written: int = 0
+    put_off: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Step:
+    """The results of one claim."""
+
+    done: list[WriteRecord] = field(default_factory=list)
+    retries: list[DeliveryRetry] = field(default_factory=list)
+
+
+class Deliverer:
+    """The one delivery engine; the gateway and the runs both host it."""
+
+    def __init__(
+        self, *, work: WorkStore, crms: Mapping[str, Crm], mapper: RecordMapper, clock: Clock, rng: random.Random
+    ) -> None:
+        self._work = work
+        self._crms = crms
+        self._mapper = mapper
+        self._clock = clock
+        self._rng = rng
+
+    async def deliver(self, owner: str, work_ids: Sequence[str] | None = None) -> DeliveryReport:
+        """Deliver what is due, all of it or that of some work only, until nothing more can be claimed."""
+        report = DeliveryReport()
+        while entries := await self._work.claim_deliveries(
+            owner, work_ids=work_ids, limit=_CLAIM, lease_seconds=_LEASE_SECONDS
+        ):
+            step = _Step()
+            async with asyncio.TaskGroup() as group:
+                for system in {entry.ref.system for entry in entries}:
+                    group.create_task(self._deliver_to(system, [e for e in entries if e.ref.system == system], step))
+            await self._work.record_deliveries(owner, step.done, step.retries)
+            _count(report, step)
+        return report
+
+    async def _deliver_to(self, system: str, entries: Sequence[OutboxEntry], step: _Step) -> None:
+        crm = self._crms.get(system)
+        if crm is None:
+            step.done.extend(self._rejected(entry, "crm_not_configured") for entry in entries)
+            return
+        try:
+            plans = await self._plan(crm, entries, step)
+            await self._write(crm, plans, step)
+        except CrmError as error:
+            settled = {item.entry.outbox_id for item in step.done} | {item.entry.outbox_id for item in step.retries}
+            open_entries = [entry for entry in entries if entry.outbox_id not in settled]
+            step.retries.extend(self._retry(entry, error.reason, error.retry_after_seconds) for entry in open_entries)
+
+    async def _plan(
+        self, crm: Crm, entries: Sequence[OutboxEntry], step: _Step
+    ) -> dict[RecordRef, tuple[OutboxEntry, WritePlan]]:
+        """Compare what is owed with the records as they are now."""
+        properties = dict.fromkeys(name for entry in entries for name in (*entry.fill, *entry.assign))
+        records = await crm.read([entry.ref for entry in entries], list(properties))
+        plans: dict[RecordRef, tuple[OutboxEntry, WritePlan]] = {}
+        for entry in entries:
+            record = records[entry.ref]
+            if isinstance(record, CrmRecord):
+                plan = self._mapper.plan_write(entry.ref, record.properties, entry)
+                if plan.to_write:
+                    plans[entry.ref] = (entry, plan)
+                else:
+                    step.done.append(WriteRecord(entry, "already_there", self._clock.now(), kept=plan.kept))
+            else:
+                self._failed(entry, record, step)
+        return plans
+
+    async def _write(self, crm: Crm, plans: Mapping[RecordRef, tuple[OutboxEntry, WritePlan]], step: _Step) -> None:
+        if not plans:
+            return
+        results = await crm.write([RecordUpdate(ref, plan.to_write) for ref, (_, plan) in plans.items()])
+        now = self._clock.now()
+        for ref, (entry, plan) in plans.items():
+            failure = results[ref]
+            if failure is None:
+                step.done.append(WriteRecord(entry, "written", now, written=plan.to_write, kept=plan.kept))
+            else:
+                self._failed(entry, failure, step)
+
+    def _failed(self, entry: OutboxEntry, failure: CrmFailure, step: _Step) -> None:
+        if failure.transient:
+            step.retries.append(self._retry(entry, failure.reason, None))
+        else:
+            step.done.append(self._rejected(entry, failure.reason))
+
+    def _rejected(self, entry: OutboxEntry, reason: str) -> WriteRecord:
+        return WriteRecord(entry, "rejected", self._clock.now(), reason=reason)
+
+    def _retry(self, entry: OutboxEntry, reason: str, retry_after_seconds: float | None) -> DeliveryRetry:
+        seconds = backoff_seconds(
+            entry.tries, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS, jitter=self._rng.random()
+        )
+        return DeliveryRetry(
+            entry, reason, self._clock.now() + timedelta(seconds=max(seconds, retry_after_seconds or 0))
+        )
+
+
+def _count(report: DeliveryReport, step: _Step) -> None:
+    for item in step.done:
+        report.statuses[item.status] += 1
+        report.properties_written += len(item.written)
+    for retry in step.retries:
+        report.put_off[retry.reason] += 1

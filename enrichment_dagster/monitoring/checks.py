@@ -1,0 +1,78 @@
+"""The quick checks of a lane: latency target, field coverage, schema violations. Pure; no personal data in verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from enrichment_dagster.domain.latency import Journey, percentile
+
+LATENCY = "latency_target"
+COVERAGE = "field_coverage"
+VIOLATIONS = "schema_violations"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found."""
+
+    check: str
+    passed: bool
+    message: str
+    numbers: Mapping[str, Any]
+    severe: bool = True
+
+
+def latency_verdict(journeys: Sequence[Journey], target_seconds: float, now: datetime) -> Verdict:
+    """Check that events end within their target: 95 % of them, and no open one is older than it."""
+    total = [journey.seconds(now) for journey in journeys]
+    open_ages = [journey.seconds(now) for journey in journeys if journey.is_open]
+    p95, oldest = percentile(total, 0.95), max(open_ages, default=0.0)
+    numbers = {
+        "samples": len(total),
+        "open": len(open_ages),
+        "oldest_open_seconds": round(oldest, 3),
+        "target_seconds": target_seconds,
+        **{f"p{p}_seconds": round(percentile(total, p / 100), 3) for p in (50, 95, 99)},
+    }
+    passed = p95 <= target_seconds and oldest <= target_seconds
+    if passed:
+        return Verdict(LATENCY, True, f"p95 {p95:.1f} s of {target_seconds:g} s, {len(total)} events", numbers)
+    hop, seconds = _slow_hop(journeys, now)
+    what = f"p95 is {p95:.1f} s" if p95 > target_seconds else f"an open event is {oldest:.0f} s old"
+    message = f"{what}, the target is {target_seconds:g} s; the slow hop is {hop} (p95 {seconds:.1f} s)"
+    return Verdict(LATENCY, False, message, {**numbers, "slow_hop": hop, "slow_hop_p95_seconds": round(seconds, 3)})
+
+
+def _slow_hop(journeys: Sequence[Journey], now: datetime) -> tuple[str, float]:
+    by_hop: dict[str, list[float]] = {}
+    for journey in journeys:
+        for name, seconds in journey.hops(now).items():
+            by_hop.setdefault(name, []).append(seconds)
+    slowest = max(by_hop, key=lambda name: percentile(by_hop[name], 0.95))
+    return slowest, percentile(by_hop[slowest], 0.95)
+
+
+def coverage_verdict(missing: Sequence[Sequence[str]], wanted: Sequence[str], floor: float) -> Verdict:
+    """Check that enough of the wanted fields are filled; ``missing`` lists those that are not, per enriched event."""
+    events = len(missing)
+    gaps = Counter(name for names in missing for name in names)
+    share = 1.0 - sum(gaps.values()) / (events * len(wanted)) if events and wanted else 1.0
+    numbers: dict[str, Any] = {"samples": events, "coverage": round(share, 4), "floor": floor}
+    numbers.update({f"filled_{name}": round(1 - gaps[name] / events, 4) for name in wanted if events})
+    worst = ", ".join(f"{name} {1 - count / events:.0%}" for name, count in gaps.most_common(3))
+    message = f"{share:.0%} of the wanted fields are filled" + (f"; least: {worst}" if worst else "")
+    return Verdict(COVERAGE, share >= floor, message, numbers, severe=False)
+
+
+def violations_verdict(stored: int, quarantined: Mapping[str, int], ceiling: float) -> Verdict:
+    """Check that few values break their field's rules. ``quarantined`` counts them by ``provider.field``."""
+    bad = sum(quarantined.values())
+    share = bad / (stored + bad) if stored + bad else 0.0
+    numbers = {"samples": stored + bad, "quarantined": bad, "share": round(share, 4), "ceiling": ceiling}
+    worst = ", ".join(f"{name} {count}" for name, count in Counter(quarantined).most_common(3))
+    message = f"{bad} of {stored + bad} values are in quarantine" + (f"; most: {worst}" if worst else "")
+    return Verdict(VIOLATIONS, share <= ceiling, message, numbers, severe=False)

@@ -1,0 +1,185 @@
+"""Reading the operational store for checks and status: counts and times, never values of people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, exists, func, select
+
+from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.latency import Journey
+from enrichment_dagster.domain.outcome import Outcome
+from enrichment_dagster.ports import WorkKind
+from enrichment_dagster.store.database import Database, from_ms, to_ms
+from enrichment_dagster.store.rows import REV, WATERMARK, Row
+from enrichment_dagster.store.tables import (
+    attempts,
+    beats,
+    counters,
+    field_values,
+    journal,
+    kept_bodies,
+    outbox,
+    quarantine,
+    work,
+)
+
+_FOUND = (str(Outcome.ENRICHED), str(Outcome.PARTIAL), str(Outcome.UNCHANGED))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The invariant in numbers: received = terminal + dead + in flight."""
+
+    received: int
+    terminal: int
+    dead: int
+    in_flight: int
+
+    @property
+    def holds(self) -> bool:
+        """Say whether every received event is accounted for."""
+        return self.received == self.terminal + self.dead + self.in_flight
+
+
+class HealthStore:
+    """Questions that checks, status pages and alerts ask of the operational store."""
+
+    def __init__(self, journal_database: Database, ops: Database, clock: Clock) -> None:
+        self._journal = journal_database
+        self._ops = ops
+        self._clock = clock
+
+    def journeys(self, event_type: str, window: timedelta) -> list[Journey]:
+        """Return the events that were received in the window, and all that are still on their way."""
+        since = to_ms(self._clock.now() - window)
+        owed = exists().where(outbox.c.work_id == work.c.work_id, outbox.c.state == "owed")
+        statement = select(work, owed.label("owed")).where(
+            work.c.event_type == event_type,
+            work.c.kind == str(WorkKind.EVENT),
+            (work.c.received_at_ms >= since) | (work.c.state != "done") | owed,
+        )
+        with self._ops.read() as connection:
+            found = [_journey(row) for row in connection.execute(statement).mappings()]
+            watermark = _counter(connection, WATERMARK)
+        return [*found, *self._unpumped(event_type, watermark)]
+
+    def _unpumped(self, event_type: str, watermark: int) -> list[Journey]:
+        columns = select(journal.c.occurred_at_ms, journal.c.received_at_ms)
+        statement = columns.where(journal.c.seq > watermark, journal.c.event_type == event_type)
+        with self._journal.read() as connection:
+            return [
+                Journey(from_ms(occurred), from_ms(received), None, None, None, awaits_delivery=False)
+                for occurred, received in connection.execute(statement)
+            ]
+
+    def missing_fields(self, event_type: str, window: timedelta) -> list[list[str]]:
+        """Return, for each event enriched in the window, its fields that stayed empty."""
+        since = to_ms(self._clock.now() - window)
+        statement = select(work.c.missing).where(
+            work.c.event_type == event_type, work.c.finished_at_ms >= since, work.c.outcome.in_(_FOUND)
+        )
+        with self._ops.read() as connection:
+            return [list(missing) for missing in connection.execute(statement).scalars()]
+
+    def stored_and_quarantined(self, window: timedelta) -> tuple[int, dict[str, int]]:
+        """Return how many values were stored in the window, and those set aside by ``provider.field``."""
+        since = to_ms(self._clock.now() - window)
+        stored = select(func.count()).where(field_values.c.fetched_at_ms >= since)
+        bad = (
+            select(quarantine.c.provider, quarantine.c.field, func.count())
+            .where(quarantine.c.created_at_ms >= since)
+            .group_by(quarantine.c.provider, quarantine.c.field)
+        )
+        with self._ops.read() as connection:
+            counts = {f"{provider}.{name}": n for provider, name, n in connection.execute(bad)}
+            return int(connection.execute(stored).scalar_one()), counts
+
+    def balance(self) -> Balance:
+        """Return the account of all received events."""
+        is_event = work.c.kind == str(WorkKind.EVENT)
+        by_state = (
+            select(work.c.state, work.c.outcome, func.count()).where(is_event).group_by(work.c.state, work.c.outcome)
+        )
+        with self._ops.read() as connection:
+            rows = connection.execute(by_state).all()
+            watermark = _counter(connection, WATERMARK)
+        with self._journal.read() as connection:
+            received = int(connection.execute(select(func.count()).select_from(journal)).scalar_one())
+            unpumped = select(func.count()).where(journal.c.seq > watermark)
+            waiting = int(connection.execute(unpumped).scalar_one())
+        dead = sum(n for state, outcome, n in rows if state == "done" and outcome == str(Outcome.DEAD))
+        done = sum(n for state, _, n in rows if state == "done")
+        open_events = sum(n for state, _, n in rows if state != "done")
+        return Balance(received, done - dead, dead, open_events + waiting)
+
+    def outcomes(self) -> dict[str, int]:
+        """Return the events that ended, by outcome."""
+        statement = (
+            select(work.c.outcome, func.count())
+            .where(work.c.kind == str(WorkKind.EVENT), work.c.state == "done")
+            .group_by(work.c.outcome)
+        )
+        with self._ops.read() as connection:
+            return {str(outcome): n for outcome, n in connection.execute(statement)}
+
+    def owed(self) -> dict[str, Any]:
+        """Return what is owed to CRMs: how much, since when, and why it was put off."""
+        statement = (
+            select(outbox.c.last_reason, func.count(), func.min(outbox.c.created_at_ms))
+            .where(outbox.c.state == "owed")
+            .group_by(outbox.c.last_reason)
+        )
+        now = self._clock.now()
+        with self._ops.read() as connection:
+            rows = connection.execute(statement).all()
+        oldest = min((created for _, _, created in rows), default=None)
+        age = 0.0 if oldest is None else max(0.0, (now - from_ms(oldest)).total_seconds())
+        reasons = {reason: n for reason, n, _ in rows if reason}
+        return {"entries": sum(n for _, n, _ in rows), "oldest_seconds": round(age, 1), "reasons": reasons}
+
+    def spend_micros(self, window: timedelta) -> dict[str, int]:
+        """Return the cost of the window's settled calls by provider."""
+        since = to_ms(self._clock.now() - window)
+        statement = (
+            select(attempts.c.provider, func.sum(attempts.c.cost_micros))
+            .where(attempts.c.settled_at_ms >= since)
+            .group_by(attempts.c.provider)
+        )
+        with self._ops.read() as connection:
+            return {provider: int(total) for provider, total in connection.execute(statement)}
+
+    def kept_bodies(self) -> int:
+        """Return how many unreadable bodies are kept."""
+        with self._journal.read() as connection:
+            return int(connection.execute(select(func.count()).select_from(kept_bodies)).scalar_one())
+
+    def rev(self) -> int:
+        """Return the newest revision: what a projector that is up to date has reached."""
+        with self._ops.read() as connection:
+            return _counter(connection, REV)
+
+    def last_beats(self) -> dict[str, datetime]:
+        """Return when each process or loop was last alive."""
+        with self._ops.read() as connection:
+            return {name: from_ms(at_ms) for name, at_ms in connection.execute(select(beats.c.name, beats.c.at_ms))}
+
+
+def _counter(connection: Connection, name: str) -> int:
+    return int(connection.execute(select(counters.c.n).where(counters.c.name == name)).scalar_one())
+
+
+def _journey(row: Row) -> Journey:
+    def at(name: str) -> datetime | None:
+        return None if row[name] is None else from_ms(row[name])
+
+    return Journey(
+        occurred_at=from_ms(row["occurred_at_ms"]),
+        received_at=from_ms(row["received_at_ms"]),
+        started_at=at("started_at_ms"),
+        finished_at=at("finished_at_ms"),
+        delivered_at=at("delivered_at_ms"),
+        awaits_delivery=bool(row["owed"]),
+    )

@@ -1,0 +1,66 @@
+"""What Dagster knows of batch runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+from assets.lanes import ATTEMPT_TAG, BATCH_TAG, LANE_TAG
+from enrichment_dagster.domain.dispatch import BatchState, RunState
+
+LIVE = (
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+)
+_STATES = {
+    DagsterRunStatus.QUEUED: RunState.QUEUED,
+    DagsterRunStatus.NOT_STARTED: RunState.QUEUED,
+    DagsterRunStatus.STARTING: RunState.STARTING,
+    DagsterRunStatus.STARTED: RunState.RUNNING,
+    DagsterRunStatus.CANCELING: RunState.RUNNING,
+}
+
+
+def live_runs(instance: DagsterInstance, lanes: Sequence[str]) -> int:
+    """Return how many batch runs of these lanes are queued, starting or running."""
+    filters = RunsFilter(statuses=list(LIVE), tags={LANE_TAG: list(lanes)})
+    return instance.get_runs_count(filters)
+
+
+def with_runs(instance: DagsterInstance, batches: Sequence[BatchState]) -> list[BatchState]:
+    """Look up the run of each batch's present attempt."""
+    return [_with_run(instance, batch) for batch in batches]
+
+
+def _with_run(instance: DagsterInstance, batch: BatchState) -> BatchState:
+    record = _run_record(instance, batch.batch_id, batch.attempt)
+    if record is None:
+        return batch
+    since = record.update_timestamp
+    aware = since if since.tzinfo else since.replace(tzinfo=UTC)
+    state = _STATES.get(record.dagster_run.status, RunState.ENDED)
+    return replace(batch, run=state, run_since=aware)
+
+
+def _run_record(instance: DagsterInstance, batch_id: str, attempt: int) -> dg.RunRecord | None:
+    filters = RunsFilter(tags={BATCH_TAG: batch_id, ATTEMPT_TAG: str(attempt)})
+    records = instance.get_run_records(filters, limit=1)
+    return records[0] if records else None
+
+
+def fail_runs(instance: DagsterInstance, batches: Sequence[BatchState], now: datetime) -> None:
+    """Tell Dagster that these batches' runs are dead, so that they hold no slot."""
+    for batch in batches:
+        record = _run_record(instance, batch.batch_id, batch.attempt)
+        if record is not None and not record.dagster_run.is_finished:
+            quiet = round((now - max(batch.lease_until, batch.emitted_at)).total_seconds())
+            instance.report_run_failed(
+                record.dagster_run, message=f"The run's process gave no sign of life for {quiet} s; its batch is freed."
+            )
