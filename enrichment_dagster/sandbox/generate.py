@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from enrichment_dagster.sandbox import vocabulary as words
+from enrichment_dagster.sandbox.subjects import Company, CompanyView, EmailStatus, Person, PersonView
 from enrichment_dagster.sandbox.vocabulary import Department, Industry, Level, Place
-from enrichment_dagster.sandbox.world import Company, CompanyView, EmailStatus, Person, PersonView
 
 APOLLO_KNOWS_PERSON = 0.65
 CLEARBIT_KNOWS_PERSON = 0.45

@@ -122,7 +122,7 @@ DEPARTMENTS: tuple[Department, ...] = (
     Department("product_management", "product_development", "product", "Product", "Product Owner"),
 )  # fmt: skip
 
-# (level, weight)
+# Each level with its share in a hundred.
 LEVELS: tuple[tuple[Level, int], ...] = (
     (Level("c_suite", "executive", "Chief {noun} Officer", "Chief Officer, {noun}"), 5),
     (Level("vp", "executive", "VP {noun}", "Vice President of {noun}"), 10),
@@ -133,7 +133,7 @@ LEVELS: tuple[tuple[Level, int], ...] = (
     (Level("entry", "manager", "{ic}", "Associate {ic}"), 15),
 )
 
-# (name, uid, Apollo category, Clearbit tech tag)
+# Name, uid and category as Apollo gives them.
 TECHNOLOGIES: tuple[tuple[str, str, str], ...] = (
     ("Salesforce", "salesforce", "Customer Relationship Management"),
     ("HubSpot", "hubspot", "Marketing Automation"),
@@ -164,12 +164,100 @@ FIRST_NAMES: tuple[tuple[str, str], ...] = tuple(
     for name in names.split()
 )  # fmt: skip
 
-LAST_NAMES: tuple[str, ...] = tuple(
-    ["Reyes", "Okafor", "Lindqvist", "Brandt", "Castellan", "Dworkin", "Eastwick", "Fenwright", "Garrow", "Hollister", "Iversen", "Jarvik", "Kessling", "Lorimer", "Marchetti", "Nakagawa", "Osterman", "Pellworth", "Quillan", "Ravensby", "Sandoval", "Thackeray", "Ulrichsen", "Vandermeer", "Wetherby", "Yarrow", "Zielinska", "Abernathy", "Birkholm", "Corrigan", "Delacourt", "Engelhart", "Farrow", "Grunwald", "Hartwell", "Ibarra", "Jessop", "Kowalczyk", "Lindgren", "Moreau", "Norwood", "Obermann", "Prescott", "Rosenthal", "Silveira", "Tanaka", "Underhill", "Voss", "Winterbourne", "Achterberg", "Bellweather", "Cranmore", "Dunleavy", "Eriksen", "Foxworth", "Galbraith", "Holmquist", "Inskip", "Jankowski", "Kirkbride"]
+LAST_NAMES: tuple[str, ...] = (
+    "Reyes",
+    "Okafor",
+    "Lindqvist",
+    "Brandt",
+    "Castellan",
+    "Dworkin",
+    "Eastwick",
+    "Fenwright",
+    "Garrow",
+    "Hollister",
+    "Iversen",
+    "Jarvik",
+    "Kessling",
+    "Lorimer",
+    "Marchetti",
+    "Nakagawa",
+    "Osterman",
+    "Pellworth",
+    "Quillan",
+    "Ravensby",
+    "Sandoval",
+    "Thackeray",
+    "Ulrichsen",
+    "Vandermeer",
+    "Wetherby",
+    "Yarrow",
+    "Zielinska",
+    "Abernathy",
+    "Birkholm",
+    "Corrigan",
+    "Delacourt",
+    "Engelhart",
+    "Farrow",
+    "Grunwald",
+    "Hartwell",
+    "Ibarra",
+    "Jessop",
+    "Kowalczyk",
+    "Lindgren",
+    "Moreau",
+    "Norwood",
+    "Obermann",
+    "Prescott",
+    "Rosenthal",
+    "Silveira",
+    "Tanaka",
+    "Underhill",
+    "Voss",
+    "Winterbourne",
+    "Achterberg",
+    "Bellweather",
+    "Cranmore",
+    "Dunleavy",
+    "Eriksen",
+    "Foxworth",
+    "Galbraith",
+    "Holmquist",
+    "Inskip",
+    "Jankowski",
+    "Kirkbride",
 )
 
-COMPANY_FIRST: tuple[str, ...] = tuple(
-    ["Northwind", "Bluefin", "Cedarline", "Driftwood", "Emberfield", "Fairhaven", "Granite", "Harborlight", "Ironbridge", "Juniper", "Kestrel", "Larkspur", "Meridian", "Nimbus", "Oakmoor", "Pinecrest", "Quarryside", "Redstone", "Silverfern", "Tidewater", "Umbra", "Valewood", "Westmarch", "Yellowbrook", "Zephyrine", "Alderbrook", "Brightwater", "Copperfield", "Dawnridge", "Eastgate"]
+COMPANY_FIRST: tuple[str, ...] = (
+    "Northwind",
+    "Bluefin",
+    "Cedarline",
+    "Driftwood",
+    "Emberfield",
+    "Fairhaven",
+    "Granite",
+    "Harborlight",
+    "Ironbridge",
+    "Juniper",
+    "Kestrel",
+    "Larkspur",
+    "Meridian",
+    "Nimbus",
+    "Oakmoor",
+    "Pinecrest",
+    "Quarryside",
+    "Redstone",
+    "Silverfern",
+    "Tidewater",
+    "Umbra",
+    "Valewood",
+    "Westmarch",
+    "Yellowbrook",
+    "Zephyrine",
+    "Alderbrook",
+    "Brightwater",
+    "Copperfield",
+    "Dawnridge",
+    "Eastgate",
 )
 
 COMPANY_SECOND: tuple[tuple[str, int], ...] = (

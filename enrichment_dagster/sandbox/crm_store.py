@@ -1,0 +1,105 @@
+"""The records an emulated CRM holds, and the log of every write it accepted."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from enrichment_dagster.sandbox.wire import now_ms
+
+
+@dataclass(slots=True)
+class Record:
+    """One contact or lead. `fields` holds only what has ever been set."""
+
+    id: str
+    fields: dict[str, Any]
+    created_ms: int
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One accepted change of one field, also when the new value equals the old."""
+
+    seq: int
+    system: str
+    id: str
+    field: str
+    old: Any
+    new: Any
+    at: str
+    trace: str | None
+
+
+class WriteLog:
+    """Append-only log of accepted writes of all systems."""
+
+    def __init__(self) -> None:
+        self._writes: list[Write] = []
+
+    def append(self, system: str, record_id: str, changes: Iterable[tuple[str, Any, Any]], trace: str | None) -> None:
+        """Log the changes of one accepted write."""
+        at = iso_ms(now_ms())
+        for name, old, new in changes:
+            self._writes.append(Write(len(self._writes) + 1, system, record_id, name, old, new, at, trace))
+
+    def as_data(self, since: int = 0) -> list[dict[str, Any]]:
+        """The writes after a sequence number, for JSON."""
+        return [asdict(write) for write in self._writes[since:]]
+
+    def clear(self) -> None:
+        """Forget all writes."""
+        self._writes.clear()
+
+
+class CrmStore:
+    """The records of one system. Ids are never used twice within a process, not even after a reset."""
+
+    def __init__(self, system: str, email_field: str, new_id: Callable[[], str], log: WriteLog) -> None:
+        self.system = system
+        self._email_field = email_field
+        self._new_id = new_id
+        self._log = log
+        self.records: dict[str, Record] = {}
+        self._by_email: dict[str, str] = {}
+
+    def create(self, fields: Mapping[str, Any]) -> Record:
+        """A new record, as a form or a list import makes one."""
+        moment = now_ms()
+        record = Record(self._new_id(), dict(fields), moment, moment)
+        self.records[record.id] = record
+        self._index(record)
+        return record
+
+    def by_email(self, email: str) -> Record | None:
+        """The newest record with this e-mail address."""
+        record_id = self._by_email.get(email.strip().lower())
+        return self.records.get(record_id) if record_id else None
+
+    def update(self, record: Record, changes: Mapping[str, Any], trace: str | None = None) -> None:
+        """Accept a write and log it field by field."""
+        before = record.fields
+        self._log.append(
+            self.system, record.id, [(name, before.get(name), value) for name, value in changes.items()], trace
+        )
+        before.update(changes)
+        record.updated_ms = max(now_ms(), record.updated_ms + 1)
+        if self._email_field in changes:
+            self._index(record)
+
+    def clear(self) -> None:
+        """Delete all records."""
+        self.records.clear()
+        self._by_email.clear()
+
+    def _index(self, record: Record) -> None:
+        email = record.fields.get(self._email_field)
+        if isinstance(email, str) and email:
+            self._by_email[email.strip().lower()] = record.id
+
+
+def iso_ms(milliseconds: int) -> str:
+    """The moment as HubSpot writes it: 2026-09-21T12:53:21.000Z."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"

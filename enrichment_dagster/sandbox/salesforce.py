@@ -1,0 +1,190 @@
+"""Salesforce REST: token, Lead update, sObject Collections update, SOQL query.
+
+Shapes: Salesforce REST API Developer Guide, Connect REST API quickstart (client credentials). Every API version is
+accepted in the path; the router writes it as `v*`.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from enrichment_dagster.sandbox.catalogue import SALESFORCE_LEAD
+from enrichment_dagster.sandbox.crm_store import CrmStore, Record
+from enrichment_dagster.sandbox.salesforce_errors import (
+    failed_result,
+    fault,
+    field_problem,
+    locked_collection,
+    locked_record,
+    problem,
+    throttled,
+    token_fault,
+    token_problem,
+)
+from enrichment_dagster.sandbox.salesforce_ids import normalise
+from enrichment_dagster.sandbox.salesforce_query import LeadQueries
+from enrichment_dagster.sandbox.salesforce_session import Sessions
+from enrichment_dagster.sandbox.soql import SoqlError
+from enrichment_dagster.sandbox.wire import Endpoint, Header, Request, Response, bearer, json_response
+
+MAX_COLLECTION = 200
+MAX_URI = 16_384
+DAILY_CALLS = 100_000
+DATA = "/salesforce/services/data/v*/"
+
+_QUOTED_ID = re.compile(r"'([0-9A-Za-z]{15,18})'")
+
+Planned = tuple[Record, dict[str, Any]]
+
+
+class Salesforce:
+    """Answers Salesforce's REST calls from a CRM store."""
+
+    def __init__(self, sessions: Sessions, store: CrmStore) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._queries = LeadQueries(store)
+        self._calls = 0
+
+    def routes(self) -> dict[tuple[str, str], Endpoint]:
+        """Method and path of each call; a trailing `/` stands for any one last segment."""
+        update = Endpoint(
+            "salesforce.lead_update", self.update, _lead_subject, self._sessions.owner, fault, throttled, locked_record
+        )
+        collections = Endpoint(
+            "salesforce.collections_update", self.update_collection, _collection_subjects, self._sessions.owner, fault,
+            throttled, locked_collection,
+        )  # fmt: skip
+        query = Endpoint("salesforce.query", self.query, _query_subject, self._sessions.owner, fault, throttled)
+        return {
+            ("POST", "/salesforce/services/oauth2/token"): Endpoint(
+                "salesforce.token", self.token, key=_client_id, error=token_fault, throttled=throttled
+            ),
+            ("PATCH", f"{DATA}sobjects/Lead/"): update,
+            ("PATCH", f"{DATA}composite/sobjects"): collections,
+            ("GET", f"{DATA}query"): query,
+            ("GET", f"{DATA}query/"): query,
+        }
+
+    def token(self, request: Request) -> Response:
+        """POST oauth2/token with the client credentials grant."""
+        form = request.form
+        if form.get("grant_type") != "client_credentials":
+            return token_problem("unsupported_grant_type", "grant type not supported")
+        if not self._sessions.accepts(form.get("client_id", ""), form.get("client_secret", "")):
+            return token_problem("invalid_client", "invalid client credentials")
+        return json_response(200, self._sessions.open(form["client_id"], request.header(b"host")))
+
+    def update(self, request: Request) -> Response:
+        """PATCH one Lead: 204 without a body."""
+        headers, refused = self._opening(request)
+        if refused:
+            return refused
+        lead_id = normalise(request.tail)
+        record = self._store.records.get(lead_id) if lead_id else None
+        if record is None:
+            return problem(404, "NOT_FOUND", "The requested resource does not exist", headers=headers)
+        changes = request.json
+        if not isinstance(changes, dict):
+            return problem(400, "JSON_PARSER_ERROR", "The HTTP entity body is required, but this request has none.",
+                           headers=headers)  # fmt: skip
+        wrong = field_problem(changes, SALESFORCE_LEAD)
+        if wrong:
+            return problem(400, wrong["statusCode"], wrong["message"], wrong["fields"], headers)
+        self._store.update(record, changes)
+        return Response(204, b"", headers)
+
+    def update_collection(self, request: Request) -> Response:
+        """PATCH composite/sobjects: HTTP 200 even when every record failed."""
+        headers, refused = self._opening(request)
+        if refused:
+            return refused
+        records = request.json_object.get("records")
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            return problem(400, "JSON_PARSER_ERROR", "records is missing", headers=headers)
+        if len(records) > MAX_COLLECTION:
+            message = f"record limit reached. cannot submit more than {MAX_COLLECTION} records into this call"
+            return problem(400, "EXCEEDED_ID_LIMIT", message, headers=headers)
+        planned = [self._plan(record) for record in records]
+        if request.json_object.get("allOrNone") is True and any(isinstance(plan, dict) for plan in planned):
+            return json_response(200, [_rolled_back(plan) for plan in planned], *headers)
+        return json_response(200, [self._apply(plan) for plan in planned], *headers)
+
+    def query(self, request: Request) -> Response:
+        """GET query?q=, or a further page of one."""
+        headers, refused = self._opening(request)
+        if refused:
+            return refused
+        if len(quote(request.path)) + len(request.query_string) + 1 > MAX_URI:
+            return problem(414, "URI_TOO_LONG", f"URI length exceeds the {MAX_URI}-byte limit", headers=headers)
+        version = request.path.removeprefix("/salesforce/services/data/").partition("/")[0]
+        try:
+            if request.tail:
+                return json_response(200, self._queries.next_page(request.tail, version), *headers)
+            return json_response(200, self._queries.first_page(request.query.get("q", ""), version), *headers)
+        except SoqlError as error:
+            return problem(400, error.code, str(error), headers=headers)
+
+    def _plan(self, record: Mapping[str, Any]) -> Planned | dict[str, Any]:
+        """The write one record of a collection asks for, or the result that refuses it."""
+        attributes = record.get("attributes")
+        if not isinstance(attributes, dict) or attributes.get("type") != "Lead":
+            return failed_result("INVALID_TYPE", "sObject type is missing or not supported.")
+        given = record.get("id", record.get("Id"))
+        lead_id = normalise(given) if isinstance(given, str) else None
+        if lead_id is None:
+            return failed_result("MALFORMED_ID", f"bad id {given}", ["Id"])
+        changes = {name: value for name, value in record.items() if name not in ("attributes", "id", "Id")}
+        wrong = field_problem(changes, SALESFORCE_LEAD)
+        if wrong:
+            return failed_result(wrong["statusCode"], wrong["message"], wrong["fields"])
+        found = self._store.records.get(lead_id)
+        if found is None:
+            return failed_result("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        return found, changes
+
+    def _apply(self, plan: Planned | dict[str, Any]) -> dict[str, Any]:
+        if isinstance(plan, dict):
+            return plan
+        record, changes = plan
+        self._store.update(record, changes)
+        return {"id": record.id, "success": True, "errors": []}
+
+    def _opening(self, request: Request) -> tuple[tuple[Header, ...], Response | None]:
+        """The headers of every answer, and the refusal of an unknown or expired session."""
+        self._calls += 1
+        headers = ((b"sforce-limit-info", b"api-usage=%d/%d" % (self._calls, DAILY_CALLS)),)
+        if self._sessions.valid(bearer(request)):
+            return headers, None
+        return headers, problem(401, "INVALID_SESSION_ID", "Session expired or invalid", headers=headers)
+
+
+def _rolled_back(plan: Planned | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(plan, dict):
+        return plan
+    message = "Record rolled back because not all records were valid and the request was using AllOrNone header"
+    return failed_result("ALL_OR_NONE_OPERATION_ROLLED_BACK", message)
+
+
+def _client_id(request: Request) -> str:
+    return request.form.get("client_id", "")
+
+
+def _lead_subject(request: Request) -> tuple[str, ...]:
+    return (normalise(request.tail) or request.tail,)
+
+
+def _collection_subjects(request: Request) -> tuple[str, ...]:
+    records = request.json_object.get("records")
+    if not isinstance(records, list):
+        return ()
+    ids = (str(record.get("id", record.get("Id", ""))) for record in records if isinstance(record, dict))
+    return tuple(normalise(value) or value for value in ids)
+
+
+def _query_subject(request: Request) -> tuple[str, ...]:
+    """The record ids a query names, else its text."""
+    text = request.query.get("q", request.tail)
+    ids = _QUOTED_ID.findall(text)
+    return tuple(normalise(value) or value for value in ids) if ids else (text,)
