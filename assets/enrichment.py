@@ -1,14 +1,12 @@
 """One enrichment asset per event type, from one factory, and the external asset that they all read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
-from enrichment_dagster.resources import EnrichmentResource
 
 from assets.lanes import DAY, OWNER, Lane
 from assets.metadata import batch_metadata
+from enrichment_dagster.resources import EnrichmentResource
 
 crm_events = dg.AssetSpec(
     "crm_events",

@@ -1,14 +1,12 @@
 """What analysts query: people and companies, best value per field, copied into the warehouse by the projector."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
-from enrichment_dagster.resources import EnrichmentResource
 
 from assets.lanes import OWNER
+from enrichment_dagster.resources import EnrichmentResource
 
 _ABOUT = "Copied from the operational store past a watermark; open the warehouse with `enrichment sql`."
 

@@ -1,15 +1,13 @@
 """What the CRMs get: deliveries from the outbox."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-from enrichment_dagster.resources import EnrichmentResource
 
 from assets.lanes import OWNER
 from assets.metadata import delivery_metadata
+from enrichment_dagster.resources import EnrichmentResource
 
 
 def writeback_asset(upstream: Sequence[str]) -> dg.AssetsDefinition:

@@ -1,18 +1,16 @@
 """One sensor per event type, from one factory: watches the inbox by long poll and hands batches to Dagster."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import dagster as dg
-from enrichment_dagster.resources import EnrichmentResource
 
 from assets.lanes import ATTEMPT_TAG, BATCH_TAG, LANE_TAG, LANES, Lane
 from enrichment_dagster.clock import Clock, SystemClock
 from enrichment_dagster.domain.dispatch import Decision, LaneState, Policy, decide
 from enrichment_dagster.ports import BatchHandOver, DispatchPort
+from enrichment_dagster.resources import EnrichmentResource
 from sensors.runs import fail_runs, live_runs, with_runs
 
 BLOCK_SECONDS = 4.0

@@ -40,6 +40,17 @@ class BatchReport:
     wait_ms: list[float] = field(default_factory=list)  # received -> started
     work_ms: list[float] = field(default_factory=list)  # started -> finished
 
+    def add(self, other: BatchReport) -> None:
+        """Count another batch's events too."""
+        self.outcomes += other.outcomes
+        self.reasons += other.reasons
+        self.deferred += other.deferred
+        self.cost_micros += other.cost_micros
+        self.fields_bought += other.fields_bought
+        self.values_rejected += other.values_rejected
+        self.wait_ms += other.wait_ms
+        self.work_ms += other.work_ms
+
 
 class BatchRunner:
     """Enriches batches of one event type."""

@@ -15,9 +15,10 @@ from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.ports import BatchHandOver, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.rows import WATERMARK, dialect_insert, next_rev
-from enrichment_dagster.store.tables import batches, beats, counters, dead_letters, journal, work
+from enrichment_dagster.store.tables import batches, beats, counters, dead_letters, journal, outbox, work
 
 _PUMP_ROWS = 2_000
+_DELIVERY_PATIENCE_SECONDS = 10.0
 _SHARED = ("event_id", "event_type", "source", "lane", "subject_system", "subject_type", "subject_id")
 _COPIED = (*_SHARED, "sender_event_id", "attributes", "occurred_at_ms", "received_at_ms")
 
@@ -102,6 +103,17 @@ class DispatchStore:
         with self._ops.read() as connection:
             oldest = connection.execute(statement).scalar()
         return timedelta() if oldest is None else max(timedelta(), now - from_ms(oldest))
+
+    def forgotten_deliveries(self) -> int:
+        """Return how many deliveries have been due for a while and are in nobody's hands."""
+        now_ms = to_ms(self._clock.now())
+        statement = select(func.count()).where(
+            outbox.c.state == "owed",
+            outbox.c.next_at_ms <= now_ms - round(_DELIVERY_PATIENCE_SECONDS * 1_000),
+            outbox.c.lease_until_ms < now_ms,
+        )
+        with self._ops.read() as connection:
+            return int(connection.execute(statement).scalar_one())
 
     # --- batches -----------------------------------------------------------------------------------------------------
 

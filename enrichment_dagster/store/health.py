@@ -26,6 +26,7 @@ from enrichment_dagster.store.tables import (
     work,
 )
 
+PROJECTOR_BEAT = "projector"
 _FOUND = (str(Outcome.ENRICHED), str(Outcome.PARTIAL), str(Outcome.UNCHANGED))
 
 
@@ -160,6 +161,12 @@ class HealthStore:
         """Return the newest revision: what a projector that is up to date has reached."""
         with self._ops.read() as connection:
             return _counter(connection, REV)
+
+    def projected_rev(self) -> int:
+        """Return the revision that the warehouse has reached, as the last projector noted it."""
+        with self._ops.read() as connection:
+            detail = connection.execute(select(beats.c.detail).where(beats.c.name == PROJECTOR_BEAT)).scalar()
+        return int(detail["rev"]) if detail else 0
 
     def last_beats(self) -> dict[str, datetime]:
         """Return when each process or loop was last alive."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.event import RecordRef
@@ -99,15 +99,6 @@ class SqlWorkStore:
         """Return the ids of all work that the batch holds or held to its end."""
         with self._ops.read() as connection:
             return list(connection.execute(select(work.c.work_id).where(work.c.batch_id == batch_id)).scalars())
-
-    def owed_deliveries(self) -> int:
-        """Return how many outbox entries are due for delivery and in nobody's hands."""
-        now_ms = to_ms(self._clock.now())
-        statement = select(func.count()).where(
-            outbox.c.state == "owed", outbox.c.next_at_ms <= now_ms, outbox.c.lease_until_ms < now_ms
-        )
-        with self._ops.read() as connection:
-            return int(connection.execute(statement).scalar_one())
 
     async def renew(self, lease: Lease) -> Lease:
         """Extend the lease, or raise ``LeaseLost``."""

@@ -1,0 +1,217 @@
+"""Builds what a process needs from the settings: the one place where ports meet their adapters.
+
+Adapters are imported where they are built: a sensor tick needs no HTTP client, and a run that only delivers needs no
+data frames. Every import that a run does not make is time that a lead does not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from enrichment_dagster.clock import Clock, SystemClock
+from enrichment_dagster.engine.batch import BatchReport, BatchRunner
+from enrichment_dagster.engine.conclude import Candidate
+from enrichment_dagster.engine.delivery import Deliverer, DeliveryReport
+from enrichment_dagster.engine.purchase import Buyer, CachePolicy
+from enrichment_dagster.engine.retry import RetryPolicy
+from enrichment_dagster.engine.waterfall import Plan
+from enrichment_dagster.errors import ConfigurationError
+from enrichment_dagster.ports import Lease, Lookup
+from enrichment_dagster.settings import Settings
+from enrichment_dagster.store.committer import GroupCommitter
+from enrichment_dagster.store.database import Database
+from enrichment_dagster.store.dispatch import DispatchStore
+from enrichment_dagster.store.health import HealthStore
+from enrichment_dagster.store.ledger import SqlLedger
+from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
+from enrichment_dagster.store.work import RENEW_EVERY_SECONDS, SqlWorkStore
+
+if TYPE_CHECKING:
+    from enrichment_dagster.store.projector import ProjectionReport, Projector
+    from enrichment_dagster.store.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The operational store of a process, opened once."""
+
+    journal: Database
+    ops: Database
+    clock: Clock
+
+    def dispatch(self) -> DispatchStore:
+        """Return the tick's view."""
+        return DispatchStore(self.journal, self.ops, self.clock)
+
+    def health(self) -> HealthStore:
+        """Return the checks' view."""
+        return HealthStore(self.journal, self.ops, self.clock)
+
+    def close(self) -> None:
+        """Close both databases."""
+        self.journal.dispose()
+        self.ops.dispose()
+
+
+def open_stores(settings: Settings, clock: Clock | None = None) -> Stores:
+    """Open the operational store, creating or upgrading its schema."""
+    return Stores(open_journal_database(settings), open_ops_database(settings), clock or SystemClock())
+
+
+def build_plan(settings: Settings, event_type: str, lookups: dict[str, Lookup]) -> Plan:
+    """Return the plan of an event type.
+
+    Raises:
+        ConfigurationError: the type, or a lookup of its waterfall, does not exist.
+    """
+    config = settings.config.event_types.get(event_type)
+    if config is None:
+        raise ConfigurationError([f"event_types: add {event_type}, a sensor and an asset exist for it"])
+    if unknown := [name for name in config.waterfall if name not in lookups]:
+        raise ConfigurationError([f"event_types.{event_type}.waterfall: no adapter offers {', '.join(unknown)}"])
+    return Plan(
+        event_type=event_type,
+        wanted=config.fields,
+        lookups=tuple(lookups[name] for name in config.waterfall),
+        deadline_seconds=config.deadline_seconds,
+        skip_personal=config.personal_domains == "skip",
+        follow_up_seconds=tuple(config.follow_up_seconds),
+        value_ttl=timedelta(seconds=settings.config.cache.hit_seconds),
+    )
+
+
+def validate(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
+    """Tell good values from bad ones (``engine.conclude.Validator``)."""
+    from enrichment_dagster.schemas.candidates import validate_values
+
+    return validate_values(candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a run works with, inside one event loop."""
+
+    work: SqlWorkStore
+    runner: BatchRunner | None
+    deliverer: Deliverer
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, stores: Stores, event_type: str | None = None) -> AsyncIterator[Worker]:
+    """Build a worker; without an event type it delivers only."""
+    from enrichment_dagster.crm.mapper import ConfiguredMapper
+    from enrichment_dagster.crm.registry import build_crms
+    from enrichment_dagster.http.clients import RemoteClients
+
+    committer = GroupCommitter(stores.ops, "ops")
+    try:
+        async with RemoteClients() as clients:
+            work = SqlWorkStore(stores.ops, committer, stores.clock)
+            crms = build_crms(settings, clients)
+            mapper = ConfiguredMapper(settings.config.crm)
+            rng = random.Random()  # noqa: S311 - jitter, no secret
+            runner = None
+            if event_type is not None:
+                from enrichment_dagster.providers.registry import build_lookups
+
+                retry, cache = settings.config.retry, settings.config.cache
+                buyer = Buyer(
+                    SqlLedger(committer, stores.clock),
+                    stores.clock,
+                    RetryPolicy(retry.attempts, retry.first_delay_seconds, retry.max_delay_seconds),
+                    CachePolicy(cache.hit_seconds, cache.miss_seconds),
+                    rng,
+                )
+                runner = BatchRunner(
+                    plan=build_plan(settings, event_type, dict(build_lookups(settings, clients))),
+                    work=work,
+                    crms=crms,
+                    mapper=mapper,
+                    buyer=buyer,
+                    validate=validate,
+                    clock=stores.clock,
+                    concurrent_events=settings.config.runs.concurrent_events,
+                    renew_seconds=RENEW_EVERY_SECONDS,
+                    rng=rng,
+                )
+            deliverer = Deliverer(work=work, crms=crms, mapper=mapper, clock=stores.clock, rng=rng)
+            yield Worker(work, runner, deliverer)
+    finally:
+        committer.close()
+
+
+def enrich_batch(settings: Settings, stores: Stores, event_type: str, batch_id: str, owner: str) -> BatchReport:
+    """Enrich a batch's open events; an empty report when it is finished or another run holds it."""
+    preload = threading.Thread(target=_preload, name="preload", daemon=True)
+
+    async def main() -> BatchReport:
+        async with open_worker(settings, stores, event_type) as worker:
+            lease: Lease | None = worker.work.lease(batch_id, owner)
+            if lease is None or worker.runner is None:
+                return BatchReport()
+            preload.start()
+            return await worker.runner.run(lease, worker.work.open_items(batch_id))
+
+    return asyncio.run(main())
+
+
+def enrich_day(
+    settings: Settings, stores: Stores, event_type: str, day: str, owner: str, *, refresh: bool
+) -> BatchReport:
+    """Enrich everything of a day that has no final state and is in nobody's hands, in batches, one after the other.
+
+    What is due later (follow-ups, deferrals) is taken as well. ``refresh`` replays the day's finished events too.
+    """
+    total, dispatch = BatchReport(), stores.dispatch()
+    dispatch.pump()
+    limit = settings.config.runs.max_batch
+    while batch := dispatch.assign_day(event_type, day, refresh=refresh, limit=limit):
+        refresh = False  # their work exists now
+        report = enrich_batch(settings, stores, event_type, batch.batch_id, owner)
+        total.add(report)
+        if not report.outcomes:
+            break  # all of it was deferred: its CRM is down, later is better than again
+    return total
+
+
+def _preload() -> None:
+    """Import the data frame libraries while the first calls are on the wire (0.9 s that nobody has to wait for)."""
+    from enrichment_dagster.schemas import candidates
+
+    _ = candidates
+
+
+def deliver_owed(settings: Settings, stores: Stores, owner: str) -> DeliveryReport:
+    """Deliver everything that is due."""
+
+    async def main() -> DeliveryReport:
+        async with open_worker(settings, stores) as worker:
+            return await worker.deliverer.deliver(owner)
+
+    return asyncio.run(main())
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """Return the warehouse; nothing is opened yet."""
+    from enrichment_dagster.store.warehouse import Warehouse
+
+    return Warehouse(settings.catalog_path, settings.lake_path)
+
+
+def open_projector(settings: Settings, stores: Stores) -> Projector:
+    """Return the projector of this installation."""
+    from enrichment_dagster.store.projector import Projector
+
+    return Projector(stores.ops, open_warehouse(settings), stores.clock)
+
+
+def project(settings: Settings, stores: Stores) -> ProjectionReport:
+    """Copy what is new into the warehouse."""
+    return open_projector(settings, stores).project()

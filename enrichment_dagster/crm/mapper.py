@@ -1,0 +1,61 @@
+"""``ports.RecordMapper`` by the configuration: which of our fields goes to which property of which kind of record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from enrichment_dagster.crm.mapping import from_properties, plan_write, to_properties
+from enrichment_dagster.domain.config import CrmConfig, CrmObjectConfig
+from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.fields import Value
+from enrichment_dagster.domain.outcome import Outcome
+from enrichment_dagster.ports import OutboxEntry, WritePlan
+
+_Status = Literal["enriched", "partial", "unchanged", "skipped", "failed"]
+_COMPLETE: _Status = "enriched"
+
+
+class ConfiguredMapper:
+    """Maps records of the configured CRMs."""
+
+    def __init__(self, config: CrmConfig) -> None:
+        self._config = config
+
+    def knows(self, ref: RecordRef) -> bool:
+        """Say whether records of this kind are configured."""
+        return self._config.object_config(ref.system, ref.object_type) is not None
+
+    def properties(self, ref: RecordRef) -> Sequence[str]:
+        """Return the properties to read of such a record."""
+        return list(self._object(ref).mapping.values())
+
+    def known(self, ref: RecordRef, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the record's filled fields under our names."""
+        return from_properties(properties, self._object(ref))
+
+    def fill(self, ref: RecordRef, values: Mapping[str, Value]) -> Mapping[str, Any]:
+        """Return the properties that hold these values."""
+        return to_properties(values, self._object(ref), ref.system)
+
+    def status(self, ref: RecordRef, outcome: Outcome, missing: Sequence[str], at: datetime) -> Mapping[str, Any]:
+        """Return the properties that say how the enrichment went."""
+        status = self._object(ref).status
+        # Nothing to add because nothing was missing is as good as enriched.
+        key: _Status = _COMPLETE if outcome is Outcome.UNCHANGED and not missing else cast("_Status", str(outcome))
+        return {
+            status.status: status.values.get(key, str(outcome)),
+            status.missing_fields: ", ".join(missing),
+            status.enriched_at: at.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
+        }
+
+    def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
+        """Compare what is owed with the record as it is now."""
+        return plan_write(current, entry.fill, entry.assign)
+
+    def _object(self, ref: RecordRef) -> CrmObjectConfig:
+        found = self._config.object_config(ref.system, ref.object_type)
+        if found is None:
+            raise KeyError(ref.key)
+        return found

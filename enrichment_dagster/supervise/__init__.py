@@ -1,0 +1,1 @@
+"""Starting and supervising all processes of an installation: what ``enrichment up`` does."""

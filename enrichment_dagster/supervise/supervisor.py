@@ -1,0 +1,178 @@
+"""All processes of an installation, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from enrichment_dagster.errors import ConfigurationError, StoreError
+from enrichment_dagster.supervise.environment import LOCATION, Ports, prepare_dagster_home, process_environment
+from enrichment_dagster.supervise.process import (
+    ProcessSpec,
+    SupervisedProcess,
+    http_ok,
+    port_is_free,
+    port_open,
+)
+
+Tell = Callable[[str], None]
+_POLL_SECONDS = 0.25
+
+
+class Supervisor:
+    """Starts everything, restarts what falls, stops everything."""
+
+    def __init__(
+        self, *, home: Path, project: Path, ports: Ports, variables: Mapping[str, str], sandbox: bool, tell: Tell
+    ) -> None:
+        self.ports = ports
+        self.home = home
+        self._project = project
+        self._sandbox = sandbox
+        self._tell = tell
+        self._environment = process_environment(home, ports, variables)
+        self.processes: dict[str, SupervisedProcess] = {}
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return the environment that the processes run in."""
+        return self._environment
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Start everything; at the end of the block stop everything.
+
+        Raises:
+            ConfigurationError: a port is taken.
+            StoreError: a process did not become ready; names its log.
+        """
+        self._require_ports()
+        workspace = prepare_dagster_home(self.home, self._project, self.ports)
+        try:
+            self._start_all(workspace)
+            yield
+        finally:
+            self.stop()
+
+    def watch(self, until: Callable[[], bool]) -> None:
+        """Restart what falls until told to stop."""
+        while not until():
+            for process in self.processes.values():
+                if happened := process.watch(time.monotonic()):
+                    self._tell(happened)
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop all processes: senders first, stores last; none is left behind."""
+        order = list(reversed(self.processes.values()))
+        for process in order:
+            process.ask_to_stop()
+        for process in order:
+            process.stop()
+        self.processes.clear()
+
+    def _require_ports(self) -> None:
+        wanted = {
+            "gateway": self.ports.gateway,
+            "webserver": self.ports.webserver,
+            "code-server": self.ports.code_server,
+        }
+        if self._sandbox:
+            wanted["sandbox"] = self.ports.sandbox
+        taken = [
+            f"port {port} is in use ({name}); free it or choose another with --{name}-port"
+            for name, port in wanted.items()
+            if not port_is_free(self.ports.host, port)
+        ]
+        if taken:
+            raise ConfigurationError(taken)
+
+    def _start_all(self, workspace: Path) -> None:
+        if self._sandbox:
+            self._start(self._sandbox_spec())
+        # Two processes that create Dagster's SQLite files at once collide: create them before anyone starts.
+        self._run_once("-m", "enrichment_dagster.supervise.prepare")
+        first = [self._code_server(), self._gateway()]
+        for spec in first:
+            self._launch(spec)
+        self._await(first)
+        second = [self._webserver(workspace), self._daemon(workspace)]
+        for spec in second:
+            self._launch(spec)
+        self._await(second)
+
+    def _start(self, spec: ProcessSpec) -> None:
+        self._launch(spec)
+        self._await([spec])
+
+    def _launch(self, spec: ProcessSpec) -> None:
+        process = self.processes[spec.name] = SupervisedProcess(spec)
+        process.start()
+
+    def _await(self, specs: list[ProcessSpec]) -> None:
+        for spec in specs:
+            if not self.processes[spec.name].wait_ready():
+                raise StoreError(f"{spec.name} did not become ready; see {spec.log_path}")
+            self._tell(f"{spec.name} is ready")
+
+    def _run_once(self, *arguments: str) -> None:
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, *arguments], env=self._environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise StoreError(f"preparing the stores failed:\n{done.stderr.strip()[-2000:]}")
+
+    # --- the processes -----------------------------------------------------------------------------------------------
+
+    def _spec(self, name: str, *arguments: str, ready: Callable[[], bool], ready_seconds: float = 60.0) -> ProcessSpec:
+        return ProcessSpec(
+            name=name,
+            argv=[sys.executable, *arguments],
+            environment=self._environment,
+            log_path=self.home / "logs" / f"{name}.log",
+            ready=ready,
+            ready_seconds=ready_seconds,
+        )
+
+    def _sandbox_spec(self) -> ProcessSpec:
+        return self._spec(
+            "sandbox",
+            *("-m", "enrichment_dagster.sandbox", "--port", str(self.ports.sandbox)),
+            ready=http_ok(f"{self.ports.sandbox_url}/_sandbox/health"),
+        )
+
+    def _code_server(self) -> ProcessSpec:
+        return self._spec(
+            "code-server",
+            *("-m", "dagster", "api", "grpc", "--python-module", "enrichment_dagster.definitions"),
+            *("--host", self.ports.host, "--port", str(self.ports.code_server), "--location-name", LOCATION),
+            ready=port_open(self.ports.host, self.ports.code_server),
+        )
+
+    def _gateway(self) -> ProcessSpec:
+        return self._spec(
+            "gateway",
+            *("-m", "enrichment_dagster.gateway.main", "--host", self.ports.host, "--port", str(self.ports.gateway)),
+            ready=http_ok(f"{self.ports.gateway_url}/healthz"),
+        )
+
+    def _webserver(self, workspace: Path) -> ProcessSpec:
+        return self._spec(
+            "webserver",
+            *("-m", "dagster_webserver", "-h", self.ports.host, "-p", str(self.ports.webserver), "-w", str(workspace)),
+            ready=http_ok(f"{self.ports.webserver_url}/server_info"),
+        )
+
+    def _daemon(self, workspace: Path) -> ProcessSpec:
+        log = self.home / "logs" / "daemon.log"
+        start = log.stat().st_size if log.exists() else 0
+        return self._spec(
+            "daemon",
+            *("-m", "dagster._daemon.cli", "run", "-w", str(workspace)),
+            # It opens no port: its first words say that its loops run.
+            ready=lambda: log.exists() and b"Instance is configured with" in log.read_bytes()[start:],
+        )

@@ -1,0 +1,43 @@
+"""A lane's checks, evaluated now: store queries joined with the rules of ``monitoring``."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from enrichment_dagster.domain.config import EventTypeConfig
+from enrichment_dagster.monitoring.checks import (
+    COVERAGE,
+    LATENCY,
+    VIOLATIONS,
+    Verdict,
+    coverage_verdict,
+    latency_verdict,
+    violations_verdict,
+)
+from enrichment_dagster.store.health import HealthStore
+
+LATENCY_WINDOW = timedelta(hours=1)
+QUALITY_WINDOW = timedelta(hours=24)
+MAX_VIOLATIONS = 0.05
+
+CHECKS = {
+    LATENCY: "Events end within their target, measured from the sender's clock to the CRM's confirmation (last hour).",
+    COVERAGE: "Enough of the wanted fields are filled (last 24 hours).",
+    VIOLATIONS: "Few values break their field's rules and go to quarantine (last 24 hours).",
+}
+
+
+def evaluate(
+    health: HealthStore, event_type: str, config: EventTypeConfig, checks: list[str], now: datetime
+) -> list[Verdict]:
+    """Return the verdicts of these checks of a lane, in the given order."""
+    return [_evaluate(health, event_type, config, check, now) for check in checks]
+
+
+def _evaluate(health: HealthStore, event_type: str, config: EventTypeConfig, check: str, now: datetime) -> Verdict:
+    if check == LATENCY:
+        return latency_verdict(health.journeys(event_type, LATENCY_WINDOW), config.latency_target_seconds, now)
+    if check == COVERAGE:
+        missing = health.missing_fields(event_type, QUALITY_WINDOW)
+        return coverage_verdict(missing, config.fields, config.min_coverage)
+    return violations_verdict(*health.stored_and_quarantined(QUALITY_WINDOW), MAX_VIOLATIONS)
