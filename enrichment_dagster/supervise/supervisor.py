@@ -148,7 +148,7 @@ class Supervisor:
     def _code_server(self) -> ProcessSpec:
         return self._spec(
             "code-server",
-            *("-m", "dagster", "api", "grpc", "--python-module", "enrichment_dagster.definitions"),
+            *("-m", "dagster", "api", "grpc", "--module-name", "enrichment_dagster.definitions"),
             *("--host", self.ports.host, "--port", str(self.ports.code_server), "--location-name", LOCATION),
             ready=port_open(self.ports.host, self.ports.code_server),
         )
@@ -172,7 +172,7 @@ class Supervisor:
         start = log.stat().st_size if log.exists() else 0
         return self._spec(
             "daemon",
-            *("-m", "dagster._daemon.cli", "run", "-w", str(workspace)),
+            *("-m", "dagster._daemon", "run", "-w", str(workspace)),
             # It opens no port: its first words say that its loops run.
             ready=lambda: log.exists() and b"Instance is configured with" in log.read_bytes()[start:],
         )

@@ -1,0 +1,38 @@
+# All that one needs: `make demo` and `make test`. Both set up .venv by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test check lock clean
+help:  ## Show this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## Create .venv from the locked constraints
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	@echo "Installing the locked packages into .venv (a minute or two) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# Byte code, whatever the environment says: without it every Dagster run compiles 800 modules anew.
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q -j 0 .venv/lib enrichment_dagster assets sensors || true
+	touch $(READY)
+
+demo: $(READY)  ## Start everything against the emulators and watch leads being enriched (Ctrl-C ends it)
+	$(BIN)/enrichment demo
+
+test: $(READY) check  ## Run all checks and tests
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## Run the linters and the type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+lock:  ## Resolve the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --upgrade -o constraints.txt
+
+clean:  ## Remove the environment and all local data
+	rm -rf .venv .enrichment
