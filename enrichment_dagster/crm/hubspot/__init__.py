@@ -1,0 +1,1 @@
+"""HubSpot, over CRM v3."""

@@ -1,0 +1,143 @@
+"""Salesforce over REST: read by SOQL, written by sObject Collections of 200.
+
+Source: REST API Developer Guide (Query, Update Records Using sObject Collections, Call Options header).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from enrichment_dagster.crm.batches import Limits, Results, read_all, write_all
+from enrichment_dagster.crm.salesforce.errors import failure_of, refused
+from enrichment_dagster.crm.salesforce.ids import is_field, is_id, short_id
+from enrichment_dagster.crm.salesforce.session import SalesforceSession
+from enrichment_dagster.crm.values import for_salesforce
+from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.errors import CrmError
+from enrichment_dagster.http import Reply
+from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate
+
+_TYPES = {"lead": "Lead", "contact": "Contact", "account": "Account", "opportunity": "Opportunity"}
+LIMITS = Limits(_TYPES, is_id, batch=200, identity=short_id)
+_MAX_QUERY = 6_000  # characters on the wire: proxies cut URLs from 8,000 on
+_ID_ON_WIRE = 24  # %27, fifteen characters, %27%2C
+_MAX_PAGES = 50
+_OK = 200
+_NOT_FOUND = CrmFailure("not_found", transient=False)
+
+
+class SalesforceCrm:
+    """The ``Crm`` port over Salesforce. ``client_name`` marks our writes, so that their change events can be told."""
+
+    system = "salesforce"
+
+    def __init__(self, session: SalesforceSession, api_version: str, client_name: str) -> None:
+        self._session = session
+        self._data = f"/services/data/{api_version}"
+        self._client_name = client_name
+
+    async def read(
+        self, refs: Sequence[RecordRef], properties: Sequence[str]
+    ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
+        """Return every asked record, or why it can't be read.
+
+        Raises:
+            CrmError: Salesforce as a whole did not answer, or a property is no field's name.
+        """
+        fields = list(dict.fromkeys(["Id", *properties]))
+        if wrong := [name for name in fields if not is_field(name)]:
+            raise CrmError("invalid_field", ", ".join(wrong), transient=False, maybe_sent=False)
+
+        async def call(batch: Sequence[RecordRef]) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
+            return await self._read_batch(batch, fields)
+
+        size = min(LIMITS.batch, (_MAX_QUERY - sum(len(name) + 3 for name in fields)) // _ID_ON_WIRE)
+        return await read_all(refs, replace(LIMITS, batch=max(size, 1)), call)
+
+    async def write(self, updates: Sequence[RecordUpdate]) -> Mapping[RecordRef, CrmFailure | None]:
+        """Write every update; None means written.
+
+        Raises:
+            CrmError: Salesforce as a whole did not answer; any of the updates may have been written.
+        """
+        return await write_all(updates, LIMITS, self._write_batch)
+
+    async def _read_batch(
+        self, refs: Sequence[RecordRef], fields: Sequence[str]
+    ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
+        found: dict[str, Mapping[str, Any]] = {}
+        reply = await self._session.call("GET", f"{self._data}/query", params={"q": _soql(refs, fields)})
+        for _ in range(_MAX_PAGES):
+            body = self._page(reply)
+            found |= {short_id(str(row.get("Id"))): row for row in body["records"] if isinstance(row, dict)}
+            following = body.get("nextRecordsUrl")
+            if body.get("done") is not False or not isinstance(following, str):
+                break
+            reply = await self._session.call("GET", self._checked(following))
+        return {ref: _record(ref, found.get(short_id(ref.record_id))) for ref in refs}
+
+    def _checked(self, url: str) -> str:
+        """Return the path of the next page: below ``/services/data/``, as documented, whatever the reply says."""
+        if not url.startswith("/services/data/"):
+            raise CrmError("malformed", "nextRecordsUrl leads elsewhere", transient=False)
+        return url
+
+    def _page(self, reply: Reply) -> Mapping[str, Any]:
+        if reply.status != _OK:
+            raise self._whole(reply)
+        if not isinstance(reply.body, dict) or not isinstance(reply.body.get("records"), list):
+            raise CrmError("malformed", "the reply has no records", transient=True, http_status=reply.status)
+        return reply.body
+
+    def _whole(self, reply: Reply) -> CrmError:
+        """Return the error of a query: what is wrong with it is wrong for all records."""
+        error = refused(reply, self._session.client)
+        if isinstance(error, CrmError):
+            return error
+        failure = error.failure
+        return CrmError("bad_request", failure.detail, transient=failure.transient, http_status=reply.status)
+
+    async def _write_batch(self, updates: Sequence[RecordUpdate]) -> Results:
+        reply = await self._session.call(
+            "PATCH",
+            f"{self._data}/composite/sobjects",
+            json={"allOrNone": False, "records": [_input(update) for update in updates]},
+            headers={"sforce-call-options": f"client={self._client_name}"},
+        )
+        if reply.status != _OK:
+            raise refused(reply, self._session.client)
+        results = reply.body
+        if not isinstance(results, list) or len(results) != len(updates):
+            raise CrmError("malformed", "not one result per record", transient=True, http_status=reply.status)
+        return {update.ref: self._result(item) for update, item in zip(updates, results, strict=True)}
+
+    def _result(self, item: Any) -> CrmFailure | None:
+        """Return what became of one record; the order is that of the request."""
+        if not isinstance(item, dict) or not isinstance(item.get("success"), bool):
+            return CrmFailure("unconfirmed", transient=True)
+        return None if item["success"] else failure_of(item.get("errors"), self._session.client)
+
+
+def _soql(refs: Sequence[RecordRef], fields: Sequence[str]) -> str:
+    """Return the query; names and ids are checked before, and hold no quotes.
+
+    Ids go in their short form: an 18-character id with a wrong checksum would fail the query for all records.
+    """
+    ids = ",".join(f"'{short_id(ref.record_id)}'" for ref in refs)
+    return f"SELECT {','.join(fields)} FROM {_TYPES[refs[0].object_type]} WHERE Id IN ({ids})"  # noqa: S608
+
+
+def _input(update: RecordUpdate) -> Mapping[str, Any]:
+    return {
+        "attributes": {"type": _TYPES[update.ref.object_type]},
+        "id": update.ref.record_id,
+        **{name: for_salesforce(value) for name, value in update.properties.items()},
+    }
+
+
+def _record(ref: RecordRef, row: Mapping[str, Any] | None) -> CrmRecord | CrmFailure:
+    if row is None:
+        return _NOT_FOUND
+    return CrmRecord(ref, {name: value for name, value in row.items() if name != "attributes"})

@@ -1,0 +1,85 @@
+"""What Salesforce's error codes mean. The code decides and not the status: a collection answers 200 with failures.
+
+Source: REST API Developer Guide (status codes and error responses) and SOAP API Developer Guide (StatusCode).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from enrichment_dagster.crm.batches import BatchRefusedError
+from enrichment_dagster.errors import CrmError
+from enrichment_dagster.http import RemoteClient, Reply
+from enrichment_dagster.ports import CrmFailure
+
+_CODES: Mapping[str, tuple[str, bool]] = {
+    "UNABLE_TO_LOCK_ROW": ("locked", True),
+    "SERVER_UNAVAILABLE": ("unavailable", True),
+    "REQUEST_LIMIT_EXCEEDED": ("daily_limit", True),
+    "NOT_FOUND": ("not_found", False),
+    "ENTITY_IS_DELETED": ("not_found", False),
+    "INVALID_CROSS_REFERENCE_KEY": ("not_found", False),
+    "MALFORMED_ID": ("invalid_id", False),
+    "CANNOT_UPDATE_CONVERTED_LEAD": ("converted", False),
+    "DUPLICATES_DETECTED": ("conflict", False),
+    "DUPLICATE_VALUE": ("conflict", False),
+    "INSUFFICIENT_ACCESS_OR_READONLY": ("forbidden", False),
+    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": ("forbidden", False),
+    "INVALID_SESSION_ID": ("unauthorized", False),
+    "API_DISABLED_FOR_ORG": ("forbidden", False),
+    **dict.fromkeys(
+        (
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+            "INVALID_EMAIL_ADDRESS",
+            "INVALID_FIELD",
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+            "INVALID_TYPE_ON_FIELD_IN_RECORD",
+            "JSON_PARSER_ERROR",
+            "NUMBER_OUTSIDE_VALID_RANGE",
+            "REQUIRED_FIELD_MISSING",
+            "STRING_TOO_LONG",
+        ),
+        ("validation", False),
+    ),
+}
+_REJECTED = ("rejected", False)
+_DAILY_WAIT_SECONDS = 3_600.0  # the limit counts the last 24 hours, so that some of it comes back every hour
+_BAD_REQUEST = 400
+_NO_SUCH_COLUMN = re.compile(r"No such column '([A-Za-z0-9_]+)' on sobject")
+
+
+def code_of(reply: Reply) -> str:
+    """Return the code of a REST error, ``[{message, errorCode}]``; empty where the body is something else."""
+    first = reply.body[0] if isinstance(reply.body, list) and reply.body else None
+    return str(first.get("errorCode") or "") if isinstance(first, dict) else ""
+
+
+def failure_of(errors: Any, client: RemoteClient) -> CrmFailure:
+    """Return what a collection's result says of one record: ``errors`` is ``[{statusCode, message, fields}]``."""
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    code = str(first.get("statusCode") or first.get("errorCode") or "")
+    reason, transient = _CODES.get(code, _REJECTED)
+    return CrmFailure(reason, transient, client.show(f"{code}: {first.get('message') or ''}"))
+
+
+def refused(reply: Reply, client: RemoteClient) -> CrmError | BatchRefusedError:
+    """Return what an error reply stands for: Salesforce as a whole, or something in this call."""
+    code = code_of(reply)
+    if reply.status == _BAD_REQUEST and code and _CODES.get(code, _REJECTED)[0] in {"validation", "rejected"}:
+        columns = _NO_SUCH_COLUMN.findall(str(reply.body))
+        return BatchRefusedError(failure_of(reply.body, client), frozenset(columns))
+    plain = client.refusal(reply)
+    if code not in _CODES:
+        return plain if isinstance(plain, CrmError) else CrmError(plain.reason, transient=plain.transient)
+    reason, transient = _CODES[code]
+    wait = plain.retry_after_seconds
+    return CrmError(
+        reason,
+        plain.detail,
+        transient=transient,
+        http_status=reply.status,
+        retry_after_seconds=_DAILY_WAIT_SECONDS if reason == "daily_limit" and wait is None else wait,
+    )

@@ -1,0 +1,73 @@
+"""One call as a value. Its secrets stay wrapped until the request is built, so that no log or traceback shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import orjson
+from pydantic import SecretStr
+
+from enrichment_dagster.http.egress import Origin
+
+Text = str | SecretStr
+"""A header, parameter or form value."""
+
+NO_TEXTS: Mapping[str, Text] = MappingProxyType({})
+_CONNECT_SHARE = 0.9  # of the deadline; a connection later than that is of no use, and its failure is surely unsent
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is sent, and how long its answer may take."""
+
+    method: str
+    path: str
+    timeout_seconds: float
+    params: Mapping[str, Text] = field(default_factory=lambda: NO_TEXTS)
+    headers: Mapping[str, Text] = field(default_factory=lambda: NO_TEXTS)
+    json: Any = field(default=None, repr=False)
+    form: Mapping[str, Text] | None = field(default=None, repr=False)
+
+    def build(self, origin: Origin, headers: Mapping[str, Text], params: Mapping[str, Text]) -> httpx.Request:
+        """Return the request, with the client's own headers and parameters.
+
+        Raises:
+            EgressRefusedError: the path leads away from the origin.
+        """
+        query = urlencode(revealed({**params, **self.params}))
+        content, content_type = self._content()
+        return httpx.Request(
+            self.method,
+            origin.url(self.path, query),
+            headers=revealed({**headers, **content_type, **self.headers}),
+            content=content,
+            extensions={"timeout": {"pool": self.timeout_seconds * _CONNECT_SHARE}},
+        )
+
+    def secrets(self) -> Iterator[str]:
+        """Return every secret that this call carries."""
+        return secret_texts(self.params, self.headers, self.form or NO_TEXTS)
+
+    def _content(self) -> tuple[bytes, Mapping[str, str]]:
+        if self.form is not None:
+            return urlencode(revealed(self.form)).encode(), {"content-type": "application/x-www-form-urlencoded"}
+        if self.json is not None:
+            return orjson.dumps(self.json), {"content-type": "application/json"}
+        return b"", {}
+
+
+def revealed(values: Mapping[str, Text]) -> dict[str, str]:
+    """Return the values as they go over the wire."""
+    return {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in values.items()}
+
+
+def secret_texts(*groups: Mapping[str, Text]) -> Iterator[str]:
+    """Return every secret in the groups, and the token alone of each ``Bearer <token>``."""
+    for value in (value for group in groups for value in group.values() if isinstance(value, SecretStr)):
+        secret = value.get_secret_value()
+        yield from (secret, secret.rpartition(" ")[2])

@@ -1,0 +1,100 @@
+"""Where a client may connect: the host and port of its base URL, and no private network behind a public name."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+
+import aiohttp
+import httpx
+from aiohttp.abc import ResolveResult
+
+from enrichment_dagster.errors import ConfigurationError
+
+_MAX_PORT = 65_535
+_FORBIDDEN_IN_PATH = frozenset("?#\\\r\n\t ")
+
+
+class EgressRefusedError(OSError):
+    """A connection was not opened, because its address is not one that this client may reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The scheme, host and port that a client is bound to, with the path that all its calls begin with."""
+
+    text: str  # "https://api.example.com" or "http://127.0.0.1:8080/vendor"
+    host: str
+    port: int | None
+
+    def url(self, path: str, query: str = "") -> httpx.URL:
+        """Return the URL of a call.
+
+        Raises:
+            EgressRefusedError: the path would lead away from this origin.
+        """
+        if (
+            not path.startswith("/")
+            or path.startswith("//")
+            or "/.." in path
+            or not _FORBIDDEN_IN_PATH.isdisjoint(path)
+        ):
+            raise EgressRefusedError("the path is not one below the base URL")
+        url = httpx.URL(f"{self.text}{path}?{query}" if query else f"{self.text}{path}")
+        if (url.host, url.port) != (self.host, self.port):
+            raise EgressRefusedError("the URL leads to another host")
+        return url
+
+
+def parse_origin(system: str, base_url: str) -> Origin:
+    """Check a base URL.
+
+    Raises:
+        ConfigurationError: it is no http(s) URL, holds credentials or a query, or would send secrets unencrypted.
+    """
+    try:
+        url = httpx.URL(base_url.strip().rstrip("/"))
+    except httpx.InvalidURL:
+        raise ConfigurationError([f"{system}: the base URL is not a URL"]) from None
+    if url.scheme not in {"http", "https"} or not url.host or not 0 <= (url.port or 0) <= _MAX_PORT:
+        raise ConfigurationError([f"{system}: the base URL must begin with https:// and name a host (and port)"])
+    if url.userinfo or url.query or url.fragment:
+        raise ConfigurationError([f"{system}: the base URL may not hold credentials, a query or a fragment"])
+    if url.scheme == "http" and not _is_near(url.host):
+        raise ConfigurationError([f"{system}: the base URL must be https:// (keys would travel unencrypted)"])
+    return Origin(text=str(url).rstrip("/"), host=url.host, port=url.port)
+
+
+def _is_near(host: str) -> bool:
+    """Say whether a host is this machine, or a literal address of a private network that the operator typed."""
+    if host == "localhost":
+        return True
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
+
+
+def may_connect(address: str) -> bool:
+    """Say whether an address that DNS gave may be connected to: a public one, or this machine."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return ip.is_global or ip.is_loopback
+
+
+class GuardedResolver(aiohttp.ThreadedResolver):
+    """The system's resolver, refusing private addresses. aiohttp does not resolve literal addresses: those pass."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host.
+
+        Raises:
+            EgressRefusedError: one of them is private.
+        """
+        found = await super().resolve(host, port, family)
+        if not all(may_connect(entry["host"]) for entry in found):
+            raise EgressRefusedError("the name resolves to a private address")
+        return found

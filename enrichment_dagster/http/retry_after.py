@@ -1,0 +1,38 @@
+"""When a vendor wants to be asked again: ``Retry-After`` in seconds or as an HTTP date (RFC 9110, 10.2.3)."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+MAX_SECONDS = 86_400.0  # HubSpot's account migration asks for up to a day
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """Return the seconds to wait, at most a day; None where the header is missing or can't be read."""
+    if not value:
+        return None
+    seconds = _seconds(value.strip())
+    if seconds is None:
+        seconds = _until(value.strip(), now)
+    if seconds is None or not math.isfinite(seconds):
+        return None
+    return min(max(seconds, 0.0), MAX_SECONDS)
+
+
+def _seconds(value: str) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _until(value: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # "-0000" in the header: UTC without saying so
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - now).total_seconds()

@@ -1,0 +1,139 @@
+"""The gateway over real sockets: a server in a thread, the real process, and a client that may misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+PROJECT = Path(__file__).parents[2]
+TIMEOUT_SECONDS = 20.0
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str]
+    content: Any
+
+
+@dataclass
+class Client:
+    """Sends bytes to a port exactly as told, one connection for each request."""
+
+    port: int
+
+    @contextmanager
+    def connection(self) -> Iterator[socket.socket]:
+        with socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            yield connection
+
+    def head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+        lines = [f"{method} {path} HTTP/1.1", "host: gateway", *(f"{name}: {value}" for name, value in headers.items())]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        return self.request("POST", path, headers, body)
+
+    def request(self, method: str, path: str, headers: Mapping[str, str] = {}, body: bytes = b"") -> Reply:
+        with self.connection() as connection:
+            connection.sendall(self.head(method, path, {**headers, "content-length": str(len(body))}) + body)
+            return read_reply(connection)
+
+
+def read_reply(connection: socket.socket) -> Reply:
+    """Read one response with a Content-Length."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _receive(connection)
+    head, _, content = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    while len(content) < int(headers.get("content-length", "0")):
+        content += _receive(connection)
+    parsed = json.loads(content) if "json" in headers.get("content-type", "") else content
+    return Reply(int(first.split()[1]), headers, parsed)
+
+
+def _receive(connection: socket.socket) -> bytes:
+    if not (chunk := connection.recv(65_536)):
+        raise ConnectionError("the server closed the connection")
+    return chunk
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Wait until the server closes the connection; fails by the socket's timeout if it does not."""
+    with suppress(ConnectionError):
+        return connection.recv(1) == b""
+    return True
+
+
+@contextmanager
+def serve_in_thread(app: Any) -> Iterator[Client]:
+    """Serve an application on a free port with the settings of production."""
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+    server = Server(uvicorn.Config(app, "127.0.0.1", 0, http="httptools", ws="none", access_log=False, log_config=None))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="gateway")
+    thread.start()
+    assert started.wait(TIMEOUT_SECONDS)
+    try:
+        yield Client(server.servers[0].sockets[0].getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(TIMEOUT_SECONDS)
+        assert not thread.is_alive()
+
+
+class GatewayProcess:
+    """``python -m enrichment_dagster.gateway.main`` with stores in a folder of its own."""
+
+    def __init__(self, home: Path, **environ: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONDONTWRITEBYTECODE"}}
+        settings = {
+            "ENRICHMENT_CONFIG": str(PROJECT / "enrichment.yaml"),
+            "ENRICHMENT_HOME": str(home),
+            "PYTHONPATH": str(PROJECT),
+        }
+        self.log = home / "gateway.log"
+        home.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "enrichment_dagster.gateway.main", "--port", "0", "--json-logs"],
+                cwd=PROJECT,
+                env={**clean, **settings, **environ},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    def wait_until_ready(self) -> Client:
+        line = self.process.stdout.readline()
+        assert line.startswith("gateway ready on http://127.0.0.1:"), self.log.read_text()
+        return Client(int(line.rsplit(":", 1)[1]))
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(TIMEOUT_SECONDS)
+        self.process.stdout.close()
+        return status
