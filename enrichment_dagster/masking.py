@@ -21,14 +21,14 @@ _PATTERNS = (
     # user:password@ in a URL
     (re.compile(r"(?<=://)[^\s/@:]{1,100}:[^\s/@]{1,200}(?=@)"), MASK),
     (
-        re.compile(r"[^\s@<>\"'`,;:=()\[\]{}/\\|%&?]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", re.IGNORECASE),
+        re.compile(r"[^\s@*<>\"'`,;:=()\[\]{}/\\|%&?]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", re.IGNORECASE),
         MASK,
     ),
     (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
     (
         re.compile(
             r"((?:api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?secret|\btoken|\bsecret|password|passwd"
-            r"|authorization|signature)[\"']?\s{0,3}[=:]\s{0,3}[bB]?[\"']?)(?!bearer\b|basic\b|\*)[^\s\"'&,;}\])]+",
+            r"|authorization|signature)[\"']?\s{0,3}[=:]\s{0,3}(?:[bB]?[\"'])?)(?!bearer\b|basic\b|\*)[^\s\"'&,;}\])]+",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",

@@ -1,0 +1,86 @@
+"""What the gateway does beside requests: pump the journal, evaluate the quick checks, notice a dead daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from enrichment_dagster.clock import Clock
+from enrichment_dagster.gateway.deps import Background
+from enrichment_dagster.monitoring.checks import Verdict
+
+PUMP_SECONDS = 1.0
+CHECK_SECONDS = 20.0
+REPEAT_REPORT = timedelta(minutes=10)
+"""A verdict that does not change is reported this often: Dagster keeps every evaluation for ever."""
+
+DEAD_DAEMON = timedelta(seconds=30)
+"""Sensors tick every five seconds; when none has for this long, nobody turns events into runs."""
+
+_log = structlog.get_logger(__name__)
+
+Evaluate = Callable[[], Mapping[str, Sequence[Verdict]]]
+Report = Callable[[str, Verdict], None]
+
+
+@dataclass(slots=True)
+class CheckReporter:
+    """Decides which verdicts are worth reporting: changes at once, the rest now and then."""
+
+    evaluate: Evaluate
+    report: Report
+    clock: Clock
+    _told: dict[tuple[str, str], tuple[bool, datetime]] = field(default_factory=dict)
+
+    def step(self) -> int:
+        """Evaluate all checks and report what is due; returns how many were reported."""
+        reported = 0
+        for event_type, verdicts in self.evaluate().items():
+            for verdict in verdicts:
+                if self._is_news(event_type, verdict):
+                    self.report(event_type, verdict)
+                    self._told[event_type, verdict.check] = (verdict.passed, self.clock.now())
+                    reported += 1
+        return reported
+
+    def _is_news(self, event_type: str, verdict: Verdict) -> bool:
+        told = self._told.get((event_type, verdict.check))
+        return told is None or told[0] != verdict.passed or self.clock.now() - told[1] >= REPEAT_REPORT
+
+
+def every(seconds: float, name: str, step: Callable[[], object], clock: Clock) -> Background:
+    """Return a background task that does ``step`` in a thread, again and again; a failure is logged and tried anew."""
+
+    async def loop() -> None:
+        while True:
+            try:
+                await asyncio.to_thread(step)
+            except Exception:  # noqa: BLE001 - a store that is away for a while must not end housekeeping
+                _log.exception("housekeeping failed", task=name)
+            await clock.sleep(seconds)
+
+    loop.__qualname__ = name
+    return loop
+
+
+def watch_daemon(last_tick: Callable[[], datetime | None], clock: Clock) -> Callable[[], None]:
+    """Return a step that says, once per outage, that no sensor ticks."""
+    state = {"dead": False}
+
+    def step() -> None:
+        tick = last_tick()
+        if tick is None:
+            return
+        age = clock.now() - tick
+        dead = age > DEAD_DAEMON
+        if dead and not state["dead"]:
+            _log.error("no sensor has ticked; events are safe but wait", seconds=round(age.total_seconds()))
+        if state["dead"] and not dead:
+            _log.info("sensors tick again")
+        state["dead"] = dead
+
+    return step

@@ -1,0 +1,80 @@
+"""Senders from the settings: every missing secret is named at once."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from support.intake import NOW, hubspot_headers, sample, signature
+
+from enrichment_dagster.errors import ConfigurationError, SignatureError
+from enrichment_dagster.intake.registry import build_senders
+from enrichment_dagster.intake.sender import RawRequest
+from enrichment_dagster.settings import load_settings
+
+PROJECT = Path(__file__).parents[3]
+BODY = sample("hubspot-webhook-contact-creation.json")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def build(change=lambda config: None, **environ):
+        config = yaml.safe_load((PROJECT / "enrichment.yaml").read_text())
+        change(config)
+        path = tmp_path / "enrichment.yaml"
+        path.write_text(yaml.safe_dump(config))
+        return load_settings({"ENRICHMENT_CONFIG": str(path), "ENRICHMENT_HOME": str(tmp_path), **environ})
+
+    return build
+
+
+SECRETS = {"HUBSPOT_CLIENT_SECRET": "test-client-secret-0001", "SALESFORCE_FLOW_SECRET": "flow"}
+
+
+def test_configured_senders_are_built(settings):
+    senders = build_senders(settings(**SECRETS))
+    assert {s.name: s.path for s in senders} == {
+        "hubspot": "/webhooks/hubspot",
+        "salesforce_flow": "/webhooks/salesforce/flow",
+    }
+    senders[0].verify(RawRequest("POST", hubspot_headers(BODY), BODY), NOW)
+
+
+def test_all_missing_secrets_are_named_at_once(settings):
+    with pytest.raises(ConfigurationError) as caught:
+        build_senders(settings(HUBSPOT_CLIENT_SECRET="  "))
+    assert len(caught.value.problems) == 2
+    assert "HUBSPOT_CLIENT_SECRET" in caught.value.problems[0]
+    assert "SALESFORCE_FLOW_SECRET" in caught.value.problems[1]
+
+
+def test_one_of_two_secrets_is_enough(settings):
+    def two(config):
+        config["intake"]["hubspot"]["client_secret_envs"] = ["NEW_SECRET", "HUBSPOT_CLIENT_SECRET"]
+
+    sender = build_senders(settings(two, **SECRETS))[0]
+    sender.verify(RawRequest("POST", hubspot_headers(BODY), BODY), NOW)
+    both = build_senders(settings(two, NEW_SECRET="new", **SECRETS))[0]
+    both.verify(RawRequest("POST", hubspot_headers(BODY, secret="new"), BODY), NOW)
+
+
+def test_a_sender_that_is_left_out_is_not_built(settings):
+    senders = build_senders(settings(lambda c: c["intake"].pop("hubspot"), SALESFORCE_FLOW_SECRET="flow"))
+    assert [s.name for s in senders] == ["salesforce_flow"]
+
+
+def test_the_public_url_of_the_environment_is_what_is_signed(settings):
+    sender = build_senders(settings(ENRICHMENT_PUBLIC_URL="https://other.example/", **SECRETS))[0]
+    with pytest.raises(SignatureError):
+        sender.verify(RawRequest("POST", hubspot_headers(BODY), BODY), NOW)
+    headers = hubspot_headers(BODY)
+    timestamp = headers["x-hubspot-request-timestamp"]
+    headers["x-hubspot-signature-v3"] = signature(BODY, timestamp, url="https://other.example/webhooks/hubspot")
+    sender.verify(RawRequest("POST", headers, BODY), NOW)
+
+
+def test_without_a_trigger_for_leads_nothing_is_enriched(settings):
+    def rename(config):
+        config["event_types"]["company_added"] = config["event_types"].pop("lead_created")
+
+    sender = build_senders(settings(rename, **SECRETS))[0]
+    assert sender.parse(BODY, NOW).events[0].skip_reason == "unsupported_event_type"
