@@ -1,0 +1,123 @@
+"""Is the configuration right: the file, secrets, adapters, mappings, addresses that nobody filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from enrichment_dagster.cli.doctor.finding import Finding, fail, ok, warn
+from enrichment_dagster.domain.config import EventTypeConfig
+from enrichment_dagster.errors import ConfigurationError
+from enrichment_dagster.settings import Settings, missing_secrets
+
+_PLACEHOLDERS = ("enrich.example.com", "your-domain.my.salesforce.com")
+_OUTCOMES = ("enriched", "partial", "unchanged", "skipped", "failed")
+
+
+def config_problems(error: ConfigurationError) -> Iterator[Finding]:
+    """Return each problem of a configuration that can't be used."""
+    for problem in error.problems:
+        yield fail("configuration", problem, "change it, then try `enrichment config --check`")
+
+
+def check_configuration(settings: Settings) -> Iterator[Finding]:
+    """Check what a valid file says against the rest of the world."""
+    yield ok("configuration", str(settings.config_path))
+    yield from check_secrets(settings)
+    yield from check_lookups(settings)
+    yield from check_lanes(settings)
+    yield from check_mappings(settings)
+    yield from check_addresses(settings)
+
+
+def check_secrets(settings: Settings) -> Iterator[Finding]:
+    """Check that the environment has every secret that the file names."""
+    missing = missing_secrets(settings)
+    for todo in missing:
+        yield fail("secrets", "one is missing", todo)
+    if not missing:
+        yield ok("secrets", "all are set")
+
+
+def check_lookups(settings: Settings) -> Iterator[Finding]:
+    """Check that there is an adapter for every lookup, and a lookup for every wanted field."""
+    from enrichment_dagster.providers.registry import VENDORS
+
+    known = {f"{vendor}.{name}": kind for vendor, found in VENDORS.items() for name, kind in found.lookups.items()}
+    configured = [
+        f"{name}.{lookup}" for name, provider in settings.config.providers.items() for lookup in provider.lookups
+    ]
+    bad = False
+    for name in configured:
+        if name not in known:
+            bad = True
+            yield fail("providers", f"no adapter offers {name}", f"use one of {', '.join(known)}")
+    for event_type, config in settings.config.event_types.items():
+        offered = {field for name in config.waterfall if name in known for field in known[name].gives}
+        orphans = [field for field in config.fields if field not in offered]
+        if orphans and not bad:
+            todo = f"take them out of event_types.{event_type}.wanted, or add a lookup to its waterfall"
+            yield warn("providers", f"{event_type}: no lookup gives {', '.join(orphans)}", todo)
+    if not bad:
+        yield ok("providers", f"{len(configured)} lookups of {', '.join(settings.config.providers)}")
+
+
+def check_lanes(settings: Settings) -> Iterator[Finding]:
+    """Check that Dagster has a sensor and an asset for each event type, and the other way round."""
+    from assets.lanes import LANES
+
+    built, configured = {lane.event_type for lane in LANES}, set(settings.config.event_types)
+    for event_type in sorted(configured - built):
+        todo = f"take event_types.{event_type} out; known are {', '.join(sorted(built))}"
+        yield fail("lanes", f"no sensor handles {event_type}", todo)
+    for event_type in sorted(built - configured):
+        yield fail("lanes", f"{event_type} is not configured", f"add event_types.{event_type}; its sensor needs it")
+    if built == configured:
+        yield ok("lanes", ", ".join(f"{lane.event_type} -> {lane.asset}" for lane in LANES))
+
+
+def check_mappings(settings: Settings) -> Iterator[Finding]:
+    """Check that what is bought has a place in each CRM, and that every outcome has a word."""
+    crm = settings.config.crm
+    systems = {"hubspot": crm.hubspot, "salesforce": crm.salesforce}
+    objects = {
+        f"crm.{system}.objects.{name}": mapping
+        for system, config in systems.items()
+        if config is not None
+        for name, mapping in config.objects.items()
+    }
+    if not objects:
+        yield fail("crm mapping", "no CRM is configured", "add crm.hubspot or crm.salesforce")
+    for place, mapping in objects.items():
+        homeless = sorted(_wanted(settings.config.event_types.values()) - set(mapping.mapping))
+        wordless = [outcome for outcome in _OUTCOMES if outcome not in {str(key) for key in mapping.status.values}]
+        if homeless:
+            todo = f"add them to {place}.mapping, or to no event type's wanted"
+            yield warn("crm mapping", f"wanted, but written nowhere: {', '.join(homeless)}", todo)
+        if wordless:
+            yield warn("crm mapping", f"no word for: {', '.join(wordless)}", f"add it to {place}.status.values")
+        if not homeless and not wordless:
+            yield ok("crm mapping", f"{place}: {len(mapping.mapping)} properties")
+
+
+def _wanted(event_types: Iterable[EventTypeConfig]) -> set[str]:
+    return {field for config in event_types for field in config.fields}
+
+
+def check_addresses(settings: Settings) -> Iterator[Finding]:
+    """Find the addresses of the example that nobody has replaced."""
+    from enrichment_dagster.intake.hubspot import HubSpot
+
+    crm, intake = settings.config.crm, settings.config.intake
+    places: dict[str, str] = {}
+    if intake.hubspot:
+        places["intake.hubspot.public_url"] = settings.public_url(HubSpot.path, intake.hubspot.public_url)
+    if crm.salesforce:
+        places["crm.salesforce.base_url"] = settings.base_url("salesforce", crm.salesforce.base_url)
+    if not intake.hubspot and not intake.salesforce_flow:
+        yield fail("senders", "no sender is configured", "add intake.hubspot or intake.salesforce_flow")
+    untouched = {place: url for place, url in places.items() if urlsplit(url).hostname in _PLACEHOLDERS}
+    for place, url in untouched.items():
+        yield warn("addresses", f"{place} is still the example's: {url}", f"set {place} to yours")
+    if places and not untouched:
+        yield ok("addresses", ", ".join(f"{place} is set" for place in places))

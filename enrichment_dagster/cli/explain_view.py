@@ -1,0 +1,193 @@
+"""The journey of one event as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from enrichment_dagster.cli.output import add_row, clean, make_table
+from enrichment_dagster.cli.words import counted, seconds_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_HIDDEN = "(hidden)"
+_STATES = {
+    "received": "received, not picked up yet: the next tick does it",
+    "due": "waiting for a batch",
+    "assigned": "in a batch",
+    "owed": "enriched, the write to the CRM is still owed",
+    "done": "done",
+}
+
+
+def explanation_view(report: Mapping[str, Any]) -> RenderableType:
+    """Return the whole journey."""
+    from rich.console import Group
+
+    parts = [
+        *_head(report),
+        _timeline(report),
+        _calls(report["calls"]),
+        _reused(report["reused"]),
+        _fields(report),
+        _missing(report["missing"]),
+        _quarantined(report),
+        _deliveries(report),
+        _follow_ups(report["follow_ups"]),
+    ]
+    return Group(*(part for part in parts if part is not None))
+
+
+def mentions_view(title: str, mentions: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Return a list of events."""
+    table = make_table(title, "event", "type", "received", "state", "outcome", "reason")
+    for item in mentions:
+        add_row(
+            table, *(item[name] for name in ("event_id", "event_type", "received_at", "state", "outcome", "reason"))
+        )
+    return table
+
+
+def _head(report: Mapping[str, Any]) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    event, latency = report["event"], report["latency"]
+    yield Text(clean(f"{event['event_id']}  {event['event_type']}  {event['record']}"), style="bold")
+    said = ", ".join(f"{name}={_HIDDEN if value is None else value}" for name, value in event["attributes"].items())
+    number = f", their id {event['sender_event_id']}" if event["sender_event_id"] else ""
+    yield Text(clean(f"from {event['source']}{number}; {event['lane']} lane{f'; said {said}' if said else ''}"))
+    outcome = ": ".join(part for part in (report["outcome"], report["reason"]) if part)
+    yield Text(clean(f"{_STATES.get(report['state'], report['state'])}{f' - {outcome}' if outcome else ''}"))
+    hops = ", ".join(f"{name.replace('_', ' ')} {seconds_text(seconds)}" for name, seconds in latency["hops"].items())
+    so_far = " so far" if latency["open"] else ""
+    yield Text(f"{seconds_text(latency['seconds'])} end to end{so_far} ({hops}); cost {_money(report['cost_usd'])}")
+    for dead in report["dead_letters"]:
+        yield Text(clean(f"dead letter {dead['work_id']}: {dead['reason']} ({dead['detail']})"), style="red")
+
+
+def _timeline(report: Mapping[str, Any]) -> RenderableType:
+    table = make_table("Timeline", "step", "at (UTC)", "after", "")
+    details = {"started": _runs(report), "assigned to a batch": _batches(report)}
+    for number, row in enumerate(report["timeline"]):
+        after = f"+{seconds_text(row['seconds'])}" if row["seconds"] >= 0 else f"-{seconds_text(-row['seconds'])}"
+        add_row(table, row["step"], row["at"], after if number else "", details.get(row["step"], ""))
+    return table
+
+
+def _runs(report: Mapping[str, Any]) -> str:
+    batch = _own_batch(report)
+    return f"run {', '.join(batch['run_ids'])}" if batch and batch["run_ids"] else ""
+
+
+def _batches(report: Mapping[str, Any]) -> str:
+    batch = _own_batch(report)
+    if batch is None:
+        return ""
+    return (
+        f"batch {batch['batch_id']} of {batch['size']}, attempt {batch['attempt']}, {counted(batch['starts'], 'start')}"
+    )
+
+
+def _own_batch(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the batch of the event itself, not that of a follow-up."""
+    event_id = report["event"]["event_id"]
+    return next((batch for batch in report["batches"] if event_id in batch["work_ids"]), None)
+
+
+def _calls(calls: Sequence[Mapping[str, Any]]) -> RenderableType | None:
+    if not calls:
+        return None
+    columns = ("provider", "asked", "subject", "result", "http", "latency", "cost")
+    table = make_table("Calls that this event paid for", *columns, right=("http", "latency", "cost"))
+    for call in calls:
+        result = ": ".join(part for part in (call["state"], call["reason"]) if part)
+        latency = "-" if call["latency_ms"] is None else f"{call['latency_ms']} ms"
+        cells = (call["provider"], call["purpose"], call["subject"], result, call["http_status"], latency)
+        add_row(table, *cells, _money(call["cost_usd"]), style="red" if call["state"] in {"error", "unknown"} else "")
+    return table
+
+
+def _reused(answers: Sequence[Mapping[str, Any]]) -> RenderableType | None:
+    if not answers:
+        return None
+    table = make_table("Answers from the cache", "provider", "asked", "subject", "fetched (UTC)", "paid by", "fields")
+    for item in answers:
+        cells = [item[name] for name in ("provider", "purpose", "subject", "fetched_at")]
+        add_row(table, *cells, item["paid_by_event"] or "an event that is not known", ", ".join(item["fields"]))
+    return table
+
+
+def _fields(report: Mapping[str, Any]) -> RenderableType | None:
+    if not report["fields"]:
+        return None
+    columns = ("field", "value", "provider", "origin", "confidence", "age", "cost")
+    table = make_table("Fields", *columns, right=("confidence", "age", "cost"))
+    for item in report["fields"]:
+        add_row(
+            table,
+            item["field"],
+            _value(item["value"], report),
+            item["provider"],
+            item["origin"],
+            f"{item['confidence']:.2f}",
+            seconds_text(item["age_seconds"]),
+            _money(item["cost_usd"]),
+        )
+    return table
+
+
+def _missing(missing: Mapping[str, str]) -> RenderableType | None:
+    if not missing:
+        return None
+    table = make_table("Missing", "field", "why")
+    for name, why in missing.items():
+        add_row(table, name, why.replace("_", " "))
+    return table
+
+
+def _quarantined(report: Mapping[str, Any]) -> RenderableType | None:
+    if not report["quarantined"]:
+        return None
+    table = make_table("Quarantined values", "field", "value", "provider", "why")
+    for bad in report["quarantined"]:
+        add_row(table, bad["field"], _value(bad["raw"], report), bad["provider"], bad["reason"])
+    return table
+
+
+def _deliveries(report: Mapping[str, Any]) -> RenderableType | None:
+    if not report["deliveries"]:
+        return None
+    table = make_table("CRM", "record", "property", "what", "value or reason")
+    for item in report["deliveries"]:
+        if item["state"] == "owed":
+            when = f"owed, {counted(item['tries'], 'try', 'tries')}, next at {item['next_at']}"
+            add_row(table, item["record"], "", when, item["reason"], style="yellow")
+        elif item["status"] == "rejected":
+            add_row(table, item["record"], "", "rejected by the CRM", item["reason"], style="red")
+        rows = [(name, "owed", _value(value, report)) for name, value in item["owed"].items()]
+        rows += [(name, "written", _value(value, report)) for name, value in item["written"].items()]
+        rows += [(name, "kept", why) for name, why in item["kept"].items()]
+        for row in rows:
+            add_row(table, item["record"], *row)
+    return table
+
+
+def _follow_ups(follow_ups: Sequence[Mapping[str, Any]]) -> RenderableType | None:
+    if not follow_ups:
+        return None
+    table = make_table("Follow-ups", "work", "kind", "state", "due (UTC)", "outcome", "cost")
+    for item in follow_ups:
+        outcome = ": ".join(part for part in (item["outcome"], item["reason"]) if part)
+        add_row(table, item["work_id"], item["kind"], item["state"], item["due_at"], outcome, _money(item["cost_usd"]))
+    return table
+
+
+def _value(value: Any, report: Mapping[str, Any]) -> str:
+    if not report["values_shown"]:
+        return _HIDDEN
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _money(usd: float) -> str:
+    return f"${usd:.3f}" if usd else "-"

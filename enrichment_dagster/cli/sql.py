@@ -1,0 +1,105 @@
+"""``enrichment sql``: read the warehouse."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from enrichment_dagster.cli.command import Failure, WrongUse, command
+from enrichment_dagster.cli.output import add_row, make_console, make_table, print_json
+from enrichment_dagster.settings import HOME_VARIABLE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from enrichment_dagster.store.warehouse_query import QueryResult
+
+_DUCKDB = "duckdb"
+
+
+@command(
+    "sql",
+    not_met="nothing was projected yet, or the DuckDB prompt is not installed",
+    wrong_use="wrong usage or a wrong query",
+    examples=(
+        'enrichment sql "SHOW TABLES"',
+        'enrichment sql "SELECT outcome, count(*) FROM events GROUP BY 1" --csv',
+    ),
+)
+@click.argument("query", required=False)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def sql(*, query: str | None, as_csv: bool, as_json: bool) -> None:
+    """Run QUERY on the warehouse, or open a DuckDB prompt on it.
+
+    Read-only; a prompt may stay open for days and disturbs no writer.
+    """
+    if as_csv and as_json:
+        raise click.UsageError("--csv or --json, not both")
+    settings = load_settings()
+    if not settings.catalog_path.is_file():
+        raise _nothing_projected(settings)
+    if query is None:
+        _open_prompt(settings, ["-csv"] if as_csv else ["-json"] if as_json else [])
+        return
+    result = _run(settings, query)
+    if as_json:
+        print_json([dict(zip(result.columns, row, strict=True)) for row in result.rows])
+    elif as_csv:
+        _print_csv(result)
+    else:
+        _print_table(result)
+
+
+def _nothing_projected(settings: Settings) -> Failure:
+    return Failure(
+        "nothing_projected",
+        f"nothing was projected yet: there is no warehouse at {settings.catalog_path}. The first finished run makes "
+        f"it: send an event (`enrichment send --help`) with `enrichment up` running; if yours is elsewhere, set "
+        f"{HOME_VARIABLE}",
+    )
+
+
+def _run(settings: Settings, query: str) -> QueryResult:
+    from enrichment_dagster.composition import open_warehouse
+    from enrichment_dagster.store.warehouse_query import QueryError, read_query
+
+    try:
+        return read_query(open_warehouse(settings), query)
+    except QueryError as error:
+        raise WrongUse("bad_query", f'{error}\n`enrichment sql "SHOW TABLES"` lists what there is') from error
+
+
+def _print_table(result: QueryResult) -> None:
+    table = make_table("", *result.columns)
+    for row in result.rows:
+        add_row(table, *row)
+    make_console().print(table)
+
+
+def _print_csv(result: QueryResult) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(result.columns)
+    writer.writerows(["" if value is None else value for value in row] for row in result.rows)
+
+
+def _open_prompt(settings: Settings, options: Sequence[str]) -> None:
+    """Become DuckDB's own prompt, with the warehouse attached read-only."""
+    from enrichment_dagster.store.warehouse import reader_sql
+
+    binary = find_duckdb()
+    if binary is None:
+        raise Failure("no_prompt", "the DuckDB prompt is not installed: pip install duckdb-cli==1.5.5, or give a QUERY")
+    opening = [part for statement in reader_sql(settings.catalog_path) for part in ("-cmd", f"{statement};")]
+    sys.stdout.flush()
+    os.execv(binary, [binary, *options, *opening])  # noqa: S606 - no shell is wanted
+
+
+def find_duckdb() -> str | None:
+    """Return the prompt that belongs to this Python, or the one on the path."""
+    beside = shutil.which(_DUCKDB, path=str(Path(sys.executable).parent))
+    return beside or shutil.which(_DUCKDB)

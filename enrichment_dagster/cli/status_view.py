@@ -1,0 +1,102 @@
+"""The state of the installation as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from enrichment_dagster.cli.output import add_row, clean, make_table
+from enrichment_dagster.cli.words import seconds_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def status_view(report: Mapping[str, Any]) -> RenderableType:
+    """Return everything, one table under the other."""
+    from rich.console import Group
+
+    return Group(*_headline(report), *_tables(report))
+
+
+def _headline(report: Mapping[str, Any]) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    if not report["healthy"]:
+        yield Text("NOT HEALTHY", style="bold red")
+    elif report["problems"]:
+        yield Text("healthy so far, but", style="bold yellow")
+    else:
+        yield Text("healthy", style="bold green")
+    for problem in report["problems"]:
+        yield Text(f"  {clean(problem)}", style="yellow")
+
+
+def _tables(report: Mapping[str, Any]) -> Iterator[RenderableType]:
+    yield _events(report)
+    yield _lanes(report["lanes"])
+    yield _deliveries(report)
+    if report["spend_usd_24h"]:
+        yield _spend(report["spend_usd_24h"])
+    yield _beats(report["beats"])
+
+
+def _events(report: Mapping[str, Any]) -> RenderableType:
+    events = report["events"]
+    table = make_table("Events", "received", "=", "terminal", "dead", "in flight", "not picked up", "outcomes")
+    outcomes = ", ".join(f"{name} {count}" for name, count in sorted(report["outcomes"].items())) or "-"
+    sign = "=" if events["holds"] else "≠"
+    counts = [events[name] for name in ("terminal", "dead", "in_flight")]
+    style = "" if events["holds"] else "red"
+    add_row(table, events["received"], sign, *counts, report["backlog"], outcomes, style=style)
+    return table
+
+
+def _lanes(lanes: Mapping[str, Any]) -> RenderableType:
+    columns = ("event type", "target", "p50", "p95", "p99", "open", "oldest open", "samples", "filled", "verdict")
+    table = make_table("Lanes (latency: last hour, fields: last 24 h)", *columns, right=columns[1:-1])
+    for name, lane in lanes.items():
+        add_row(
+            table,
+            name,
+            seconds_text(lane["target_seconds"]),
+            *(seconds_text(lane[f"p{p}_seconds"]) for p in (50, 95, 99)),
+            lane["open"],
+            seconds_text(lane["oldest_open_seconds"]) if lane["open"] else "-",
+            lane["samples"],
+            f"{lane['coverage']['coverage']:.0%}" if lane["coverage"]["samples"] else "-",
+            "in time" if lane["passed"] else lane["message"],
+            style="" if lane["passed"] else "red",
+        )
+    return table
+
+
+def _deliveries(report: Mapping[str, Any]) -> RenderableType:
+    owed, projector = report["owed"], report["projector"]
+    table = make_table("Owed and waiting", "what", "how much", "details", right=("how much",))
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(owed["reasons"].items()))
+    details = f"oldest {seconds_text(owed['oldest_seconds'])}" if owed["entries"] else ""
+    add_row(table, "CRM writes owed", owed["entries"], "; ".join(part for part in (details, reasons) if part))
+    add_row(table, "unreadable bodies kept", report["kept_bodies"], "")
+    add_row(
+        table,
+        "changes not in the warehouse",
+        projector["lag"],
+        f"at {projector['projected_rev']} of {projector['rev']}",
+    )
+    return table
+
+
+def _spend(spend: Mapping[str, float]) -> RenderableType:
+    table = make_table("Spend, last 24 h", "provider", "USD", right=("USD",))
+    for provider, amount in sorted(spend.items()):
+        add_row(table, provider, f"{amount:.3f}")
+    return table
+
+
+def _beats(beats: Mapping[str, Any]) -> RenderableType:
+    table = make_table("Signs of life", "loop", "last seen", "")
+    for name, beat in beats.items():
+        age = "never" if beat["age_seconds"] is None else f"{seconds_text(beat['age_seconds'])} ago"
+        add_row(table, name, age, "DEAD" if beat["dead"] else "", style="red" if beat["dead"] else "")
+    return table

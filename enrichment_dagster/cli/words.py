@@ -1,0 +1,50 @@
+"""Values as people read them: durations, moments, money, subjects without their name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+_MICROS = 1_000_000
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration with the unit that suits it."""
+    if seconds < 1:
+        return f"{round(seconds * 1_000)} ms"
+    if seconds < MINUTE:
+        return f"{seconds:.1f} s"
+    if seconds < HOUR:
+        return f"{int(seconds // MINUTE)} min {int(seconds % MINUTE)} s"
+    if seconds < DAY:
+        return f"{int(seconds // HOUR)} h {int(seconds % HOUR // MINUTE)} min"
+    return f"{int(seconds // DAY)} d {int(seconds % DAY // HOUR)} h"
+
+
+def counted(number: int, thing: str, plural: str = "") -> str:
+    """Return ``1 try``, ``2 tries``."""
+    return f"{number} {thing if number == 1 else plural or f'{thing}s'}"
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return a moment for machines, UTC, to the millisecond."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def usd(micros: int) -> float:
+    """Return millionths of a US dollar as dollars."""
+    return round(micros / _MICROS, 6)
+
+
+def money_text(micros: int) -> str:
+    """Return an amount for people; a tenth of a cent still shows."""
+    return f"${micros / _MICROS:.3f}" if micros else "-"
+
+
+def mask_subject(key: str) -> str:
+    """Return a subject key without the person's name: ``email:j***@acme.com``; a company's domain stays."""
+    kind, _, rest = key.partition(":")
+    if kind != "email":
+        return key
+    local, at, domain = rest.rpartition("@")
+    return f"email:{local[:1]}***{at}{domain}" if at and len(local) > 1 else f"email:***{at}{domain if at else ''}"

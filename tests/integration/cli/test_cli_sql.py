@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from support.process import run
+from support.story import Installation, call, environment
+
+from enrichment_dagster.composition import open_projector
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    installation = Installation(tmp_path_factory.mktemp("sql") / "home")
+
+    async def one_event() -> None:
+        await installation.deliver(await installation.enrich(await installation.receive()))
+
+    asyncio.run(one_event())
+    open_projector(installation.settings, installation.stores).project()
+    installation.close()
+    return environment(installation.home)
+
+
+def test_a_query_prints_a_table(env: dict[str, str]) -> None:
+    result = call(env, "sql", "SELECT outcome, count(*) AS events FROM events GROUP BY ALL ORDER BY 1")
+    assert result.exit_code == 0, result.output
+    assert "outcome" in result.stdout
+    assert "partial" in result.stdout
+
+
+def test_a_query_as_json_and_csv(env: dict[str, str]) -> None:
+    query = "SELECT work_id, cost_usd, finished_at, NULL AS nothing FROM events WHERE kind = 'event'"
+    (row,) = json.loads(call(env, "sql", query, "--json").stdout)
+    assert list(row) == ["work_id", "cost_usd", "finished_at", "nothing"]
+    assert (row["cost_usd"], row["nothing"]) == (0.02, None)
+    (line,) = csv.DictReader(io.StringIO(call(env, "sql", query, "--csv").stdout))
+    assert (line["work_id"], line["nothing"]) == (row["work_id"], "")
+
+
+def test_a_wrong_query_ends_with_2_and_names_the_place(env: dict[str, str]) -> None:
+    result = call(env, "sql", "SELECT nonsense FROM events")
+    assert result.exit_code == 2
+    assert "nonsense" in result.stderr
+    assert "SHOW TABLES" in result.stderr
+
+
+@pytest.mark.parametrize("query", ["DELETE FROM events", "DROP TABLE events", "INSERT INTO schema_version VALUES (9)"])
+def test_nothing_can_be_written(query: str, env: dict[str, str]) -> None:
+    assert call(env, "sql", query).exit_code == 2
+    (row,) = json.loads(call(env, "sql", "SELECT count(*) AS n FROM events WHERE kind = 'event'", "--json").stdout)
+    assert row["n"] == 1
+
+
+def test_a_statement_without_a_result_prints_nothing_wrong(env: dict[str, str]) -> None:
+    assert call(env, "sql", "SET threads = 1", "--json").exit_code == 0
+
+
+def test_json_and_csv_at_once_end_with_2(env: dict[str, str]) -> None:
+    assert call(env, "sql", "SELECT 1", "--json", "--csv").exit_code == 2
+
+
+def test_the_prompt_is_on_the_warehouse_and_reads_only(env: dict[str, str]) -> None:
+    found = run(env, "sql", "--csv", stdin="SELECT count(*) AS n FROM events WHERE kind = 'event';\n")
+    assert (found.returncode, found.stdout.split()) == (0, ["n", "1"])
+    refused = run(env, "sql", stdin="DELETE FROM events;\n")
+    assert "read-only" in refused.stdout + refused.stderr
+
+
+def test_without_a_prompt_it_says_how_to_get_one(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_args, **_kwargs: None)
+    result = call(env, "sql")
+    assert result.exit_code == 1
+    assert "pip install duckdb-cli" in result.stderr
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> dict[str, str]:
+    Installation(tmp_path).close()
+    return environment(tmp_path)
+
+
+@pytest.mark.parametrize("words", [["sql"], ["sql", "SELECT 1"], ["sql", "SELECT 1", "--json"]])
+def test_nothing_projected_yet(words: list[str], empty: dict[str, str]) -> None:
+    result = call(empty, *words)
+    assert result.exit_code == 1
+    assert "nothing was projected yet" in result.stderr

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.story import Installation, PastClock, call, environment
+
+from enrichment_dagster.cli.status_view import status_view
+from enrichment_dagster.ports import KeptBody
+
+
+def read(installation: Installation) -> tuple[int, dict[str, Any]]:
+    result = call(environment(installation.home), "status", "--json")
+    return result.exit_code, json.loads(result.stdout)
+
+
+async def test_every_received_event_is_accounted_for(installation: Installation) -> None:
+    await installation.deliver(await installation.enrich(await installation.receive()))
+    installation.clock.move(1)
+    await installation.put_off(await installation.enrich(await installation.receive(777), follow_up=False))
+    await installation.receive(888)
+    code, report = read(installation)
+    assert code == 0
+    assert report["healthy"] is True
+    assert report["events"] == {"received": 3, "terminal": 2, "dead": 0, "in_flight": 1, "holds": True}
+    assert report["outcomes"] == {"partial": 2}
+    assert report["backlog"] == 1
+    assert (report["owed"]["entries"], report["owed"]["reasons"]) == (1, {"throttled": 1})
+    assert report["owed"]["oldest_seconds"] > 0
+    assert report["spend_usd_24h"] == {"apollo": 0.02, "clearbit": 0.0}
+    assert report["projector"]["lag"] == report["projector"]["rev"] > 0
+
+
+async def test_the_keys_stay_as_scripts_know_them(installation: Installation) -> None:
+    await installation.receive()
+    _, report = read(installation)
+    assert list(report) == [
+        "at",
+        "healthy",
+        "problems",
+        "events",
+        "outcomes",
+        "backlog",
+        "owed",
+        "lanes",
+        "spend_usd_24h",
+        "kept_bodies",
+        "projector",
+        "beats",
+    ]
+    assert set(report["lanes"]["lead_created"]) == {
+        "passed",
+        "message",
+        "samples",
+        "open",
+        "oldest_open_seconds",
+        "target_seconds",
+        "p50_seconds",
+        "p95_seconds",
+        "p99_seconds",
+        "slow_hop",
+        "slow_hop_p95_seconds",
+        "coverage",
+    }
+    assert set(report["lanes"]["lead_created"]["coverage"]) == {"passed", "message", "samples", "coverage", "floor"}
+
+
+async def test_a_lane_that_breaches_ends_with_1(tmp_path: Path) -> None:
+    installation = Installation(tmp_path, PastClock(600))
+    await installation.receive()
+    installation.close()
+    code, report = read(installation)
+    lane = report["lanes"]["lead_created"]
+    assert code == 1
+    assert (report["healthy"], lane["passed"], lane["slow_hop"]) == (False, False, "queue_wait")
+    assert lane["oldest_open_seconds"] > 600
+    assert "NOT HEALTHY" in call(environment(tmp_path), "status").stdout
+
+
+async def test_an_account_that_does_not_balance_ends_with_1(installation: Installation) -> None:
+    """An event that is gone from the work table must not go unseen."""
+    await installation.receive()
+    installation.dispatch.pump()
+    with installation.stores.ops.write() as connection:
+        connection.exec_driver_sql("DELETE FROM work")
+    code, report = read(installation)
+    assert (code, report["events"]["holds"]) == (1, False)
+    assert any("does not balance" in problem for problem in report["problems"])
+    assert "≠" in call(environment(installation.home), "status").stdout
+
+
+async def test_an_old_tick_is_a_dead_daemon(installation: Installation) -> None:
+    _, report = read(installation)
+    assert report["beats"]["tick:lead_created"] == {"at": None, "age_seconds": None, "dead": True}
+    installation.clock.move(-20)
+    installation.dispatch.beat("tick:lead_created")
+    installation.dispatch.beat("projector", rev=0)
+    _, report = read(installation)
+    assert report["beats"]["tick:lead_created"]["dead"] is True
+    assert report["beats"]["projector"]["dead"] is False
+    assert "DEAD" in call(environment(installation.home), "status").stdout
+    installation.clock.move(45)
+    installation.dispatch.beat("tick:lead_created")
+    _, report = read(installation)
+    assert report["beats"]["tick:lead_created"]["dead"] is False
+    assert report["problems"] == []
+
+
+async def test_kept_bodies_are_counted(installation: Installation) -> None:
+    await installation.journal.keep(KeptBody("hubspot", "not_json", "", b"{", installation.clock.now()))
+    assert read(installation)[1]["kept_bodies"] == 1
+
+
+async def test_the_tables_show_no_person(installation: Installation) -> None:
+    await installation.deliver(await installation.enrich(await installation.receive()))
+    output = call(environment(installation.home), "status").stdout
+    assert "partial 1" in output
+    for text in ("jane", "acme", "Jane"):
+        assert text not in output
+
+
+async def test_watch_refreshes_until_it_is_stopped(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", pause)
+    result = call(environment(installation.home), "status", "--watch", "--json")
+    assert result.exit_code == 0
+    assert pauses == [2.0, 2.0]
+    assert [json.loads(line)["healthy"] for line in result.stdout.splitlines()] == [True, True]
+    pauses.clear()
+    assert call(environment(installation.home), "status", "--watch").stdout.count("Events") == 2
+
+
+async def test_the_view_takes_any_report(installation: Installation) -> None:
+    installation.clock.move(-timedelta(hours=2).total_seconds())
+    await installation.receive()
+    assert status_view(read(installation)[1]) is not None
