@@ -11,6 +11,8 @@ from enrichment_dagster import composition
 from enrichment_dagster.domain.config import EnrichmentConfig
 from enrichment_dagster.engine.batch import BatchReport
 from enrichment_dagster.engine.delivery import DeliveryReport
+from enrichment_dagster.logs import configure_logging
+from enrichment_dagster.masking import known_secrets
 from enrichment_dagster.settings import Settings, load_settings
 from enrichment_dagster.store.dispatch import DispatchStore
 from enrichment_dagster.store.health import HealthStore
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 def _opened() -> tuple[Settings, composition.Stores]:
     """Read the settings and open the store once per process: the code server answers many ticks."""
     settings = load_settings()
+    configure_logging("dagster", False, known_secrets(settings))
     return settings, composition.open_stores(settings)
 
 

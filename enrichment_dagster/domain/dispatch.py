@@ -147,7 +147,7 @@ def _unknown_run(batch: BatchState, leased: bool) -> str:
 
 def _retry_with_patience(batch: BatchState, now: datetime) -> str:
     """Let attempts that never start come ever later: something is wrong that another run will not cure."""
-    patience = timedelta(seconds=min(300, 2 ** (batch.attempt - 1)))
+    patience = timedelta(seconds=min(60, 2 ** (batch.attempt - 1)))
     return "retry" if now - batch.emitted_at >= patience else "wait"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from enrichment_dagster.domain.fields import FIELDS, NEVER_VALUES, Kind, Value
 
@@ -17,7 +17,9 @@ MAX_TAGS = 200
 _MAX_URL = 2_000
 _MAX_INTEGER = 10**12
 _WHITE = re.compile(r"\s+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _LOCKED_EMAIL = re.compile(r"^email_not_unlocked@", re.IGNORECASE)
 
 
@@ -33,17 +35,24 @@ def normalise(field: str, raw: Any) -> Value | None:
     Raises:
         InvalidValueError: the value is of the wrong type or not of the field's form.
     """
-    kind = FIELDS[field].kind
-    if raw is None or (isinstance(raw, str) and raw.strip().lower() in NEVER_VALUES):
+    if raw is None or (isinstance(raw, str) and _is_nothing(raw)):
         return None
-    return _NORMALISERS[kind](raw)
+    return _NORMALISERS[FIELDS[field].kind](raw)
 
 
-def _text(raw: Any) -> str:
+def _clean(raw: str) -> str:
+    return _WHITE.sub(" ", _CONTROL.sub(" ", raw)).strip()
+
+
+def _is_nothing(raw: str) -> bool:
+    return _clean(raw).lower() in NEVER_VALUES
+
+
+def _text(raw: Any, longest: int = MAX_TEXT) -> str:
     if not isinstance(raw, str):
         raise InvalidValueError("wrong_type")
-    text = _WHITE.sub(" ", _CONTROL.sub(" ", raw)).strip()
-    if len(text) > MAX_TEXT:
+    text = _clean(raw)
+    if len(text) > longest:
         raise InvalidValueError("too_long")
     return text
 
@@ -104,12 +113,31 @@ def normalise_domain(raw: str) -> str:
     Raises:
         InvalidValueError: there is none.
     """
-    text = raw.strip().lower()
-    host = urlsplit(text if "//" in text else f"//{text}").hostname or ""
+    host = _split(raw.strip().lower(), "not_a_domain").hostname or ""
     domain = str(_suffixes()(host).top_domain_under_public_suffix)
     if not domain:
         raise InvalidValueError("not_a_domain")
-    return domain
+    return domain if domain.isascii() and "xn--" not in domain else _international(domain)
+
+
+def _international(domain: str) -> str:
+    """Return the one written form of a name that has two: ``xn--mller-kva.de`` and ``Müller.de`` -> ``müller.de``."""
+    import idna
+
+    try:
+        return idna.decode(idna.encode(domain, uts46=True))
+    except (idna.IDNAError, UnicodeError) as error:
+        raise InvalidValueError("not_a_domain") from error
+
+
+def _split(text: str, reason: str) -> SplitResult:
+    """Split a URL or a bare host; what ``urlsplit`` chokes on is no address."""
+    try:
+        parts = urlsplit(text if _SCHEME.match(text) else f"//{text}")
+        _ = parts.hostname  # raises for some malformed addresses
+    except ValueError as error:
+        raise InvalidValueError(reason) from error
+    return parts
 
 
 def _domain(raw: Any) -> str:
@@ -121,11 +149,9 @@ _SOCIAL_HOSTS = MappingProxyType({"linkedin.com": "www.linkedin.com", "twitter.c
 
 def _url(raw: Any) -> str:
     """Return the URL in its canonical form: https, one host per network, no query, no trailing slash."""
-    text = _text(raw)
-    if len(text) > _MAX_URL:
-        raise InvalidValueError("too_long")
-    parts = urlsplit(text if "//" in text else f"//{text}")
-    if parts.scheme not in {"", "http", "https"} or not parts.hostname or "." not in parts.hostname:
+    text = _text(raw, _MAX_URL)
+    parts = _split(text, "not_a_url")
+    if parts.scheme not in {"", "http", "https"} or not parts.hostname or "." not in parts.hostname or " " in text:
         raise InvalidValueError("not_a_url")
     host = parts.hostname.lower()
     known = next((h for name, h in _SOCIAL_HOSTS.items() if host == name or host.endswith(f".{name}")), host)
@@ -143,27 +169,30 @@ def _integer(raw: Any) -> int:
 def _number(raw: Any) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
         raise InvalidValueError("wrong_type")
+    if isinstance(raw, str) and not _PLAIN_NUMBER.fullmatch(raw.strip()):
+        raise InvalidValueError("not_a_number")  # Python would read "1_000" and "infinity" as well
     try:
         number = float(raw)
-    except ValueError as error:
-        raise InvalidValueError("not_a_number") from error
+    except OverflowError as error:
+        raise InvalidValueError("out_of_range") from error
     if not math.isfinite(number) or abs(number) > _MAX_INTEGER:
         raise InvalidValueError("out_of_range")
     return number
 
 
-def _tags(raw: Any) -> tuple[str, ...]:
+def _tags(raw: Any) -> tuple[str, ...] | None:
+    """Return the texts of a list, or of a multi-select's text (``a;b``), without repeats and without blanks."""
     if isinstance(raw, str):
-        raw = [part for part in raw.split(";") if part.strip()]
+        raw = raw.split(";")
     if not isinstance(raw, Iterable) or isinstance(raw, Mapping):
         raise InvalidValueError("wrong_type")
-    tags = tuple(dict.fromkeys(_text(tag) for tag in raw))
-    if not tags or len(tags) > MAX_TAGS:
-        raise InvalidValueError("empty" if not tags else "too_many")
-    return tags
+    tags = tuple(tag for tag in dict.fromkeys(_text(tag) for tag in raw) if tag.lower() not in NEVER_VALUES)
+    if len(tags) > MAX_TAGS:
+        raise InvalidValueError("too_many")
+    return tags or None
 
 
-_NORMALISERS: Mapping[Kind, Callable[[Any], Value]] = MappingProxyType(
+_NORMALISERS: Mapping[Kind, Callable[[Any], Value | None]] = MappingProxyType(
     {
         Kind.TEXT: _text,
         Kind.EMAIL: _email,

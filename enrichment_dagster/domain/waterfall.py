@@ -29,8 +29,11 @@ class Knowledge:
 
     def add(self, values: Iterable[FieldValue]) -> list[FieldValue]:
         """Keep each value whose field is still empty and return those kept; a later provider never overwrites."""
-        kept = [value for value in values if value.field not in self.values]
-        self.values.update({value.field: value for value in kept})
+        kept = []
+        for value in values:
+            if value.field not in self.values:
+                self.values[value.field] = value
+                kept.append(value)
         return kept
 
     def obstruct(self, gives: Iterable[str], reason: MissingReason) -> None:

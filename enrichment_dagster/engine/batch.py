@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import structlog
+
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.waterfall import Knowledge
@@ -23,6 +25,8 @@ from enrichment_dagster.ports import Crm, CrmFailure, CrmRecord, Deferral, Lease
 
 _FIRST_DEFERRAL_SECONDS = 15.0
 _LONGEST_DEFERRAL_SECONDS = 900.0
+
+_log = structlog.get_logger(__name__)
 
 Records = Mapping[RecordRef, CrmRecord | CrmFailure]
 
@@ -92,8 +96,10 @@ class BatchRunner:
                 keeper = group.create_task(self._keep_lease(lease))
                 await self._process(lease, items, report)
                 keeper.cancel()
-        except* LeaseLost:
-            raise LeaseLost(lease.batch_id) from None
+        except BaseExceptionGroup as group_error:  # not except*: what that raises arrives wrapped in a group again
+            if group_error.subgroup(LeaseLost) is not None:
+                raise LeaseLost(lease.batch_id) from group_error
+            raise
         return report
 
     async def _keep_lease(self, lease: Lease) -> None:
@@ -118,23 +124,22 @@ class BatchRunner:
 
     async def _read(self, items: Sequence[WorkItem]) -> tuple[Records, set[str]]:
         """Read the records of all items, one call per CRM (and vendor batch); names the CRMs that did not answer."""
-        by_system: dict[str, dict[RecordRef, None]] = {}
+        by_kind: dict[tuple[str, str], dict[RecordRef, None]] = {}  # a kind of record has properties of its own
         for item in items:
             ref = item.event.subject
             if ref.system in self._crms and self._mapper.knows(ref):
-                by_system.setdefault(ref.system, {})[ref] = None
+                by_kind.setdefault((ref.system, ref.object_type), {})[ref] = None
         records: dict[RecordRef, CrmRecord | CrmFailure] = {}
         down: set[str] = set()
 
         async def read(system: str, refs: list[RecordRef]) -> None:
-            properties = list(dict.fromkeys(name for ref in refs[:1] for name in self._mapper.properties(ref)))
             try:
-                records.update(await self._crms[system].read(refs, properties))
+                records.update(await self._crms[system].read(refs, self._mapper.properties(refs[0])))
             except CrmError:
                 down.add(system)
 
         async with asyncio.TaskGroup() as group:
-            for system, refs in by_system.items():
+            for (system, _), refs in by_kind.items():
                 group.create_task(read(system, list(refs)))
         return records, down
 
@@ -145,6 +150,7 @@ class BatchRunner:
             try:
                 result = await self._draft(item, records, down)
             except Exception as error:  # noqa: BLE001 - one event's fault must not cost the batch
+                _log.exception("an event's enrichment failed", event_id=item.event.event_id)
                 result = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
                 result.fault = f"internal_error:{type(error).__name__}"
             await ready.put(result)

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import structlog
+
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.engine.retry import backoff_seconds
@@ -33,6 +35,8 @@ _CLAIM = 500
 _LEASE_SECONDS = 60.0
 _FIRST_RETRY_SECONDS = 5.0
 _LONGEST_RETRY_SECONDS = 900.0
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -72,8 +76,8 @@ class Deliverer:
         ):
             step = _Step()
             async with asyncio.TaskGroup() as group:
-                for system in {entry.ref.system for entry in entries}:
-                    group.create_task(self._deliver_to(system, [e for e in entries if e.ref.system == system], step))
+                for kind, same in _by_kind(entries).items():
+                    group.create_task(self._deliver_to(kind[0], same, step))
             await self._work.record_deliveries(owner, step.done, step.retries)
             _count(report, step)
         return report
@@ -87,9 +91,18 @@ class Deliverer:
             plans = await self._plan(crm, entries, step)
             await self._write(crm, plans, step)
         except CrmError as error:
-            settled = {item.entry.outbox_id for item in step.done} | {item.entry.outbox_id for item in step.retries}
-            open_entries = [entry for entry in entries if entry.outbox_id not in settled]
-            step.retries.extend(self._retry(entry, error.reason, error.retry_after_seconds) for entry in open_entries)
+            self._put_off(entries, step, error.reason, error.retry_after_seconds)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not keep other CRMs' deliveries from their record
+            _log.exception("a delivery failed", system=system)
+            self._put_off(entries, step, f"internal_error:{type(error).__name__}", None)
+
+    def _put_off(
+        self, entries: Sequence[OutboxEntry], step: _Step, reason: str, retry_after_seconds: float | None
+    ) -> None:
+        settled = {item.entry.outbox_id for item in (*step.done, *step.retries)}
+        step.retries.extend(
+            self._retry(entry, reason, retry_after_seconds) for entry in entries if entry.outbox_id not in settled
+        )
 
     async def _plan(
         self, crm: Crm, entries: Sequence[OutboxEntry], step: _Step
@@ -100,14 +113,19 @@ class Deliverer:
         plans: dict[RecordRef, tuple[OutboxEntry, WritePlan]] = {}
         for entry in entries:
             record = records[entry.ref]
-            if isinstance(record, CrmRecord):
-                plan = self._mapper.plan_write(entry.ref, record.properties, entry)
-                if plan.to_write:
-                    plans[entry.ref] = (entry, plan)
-                else:
-                    step.done.append(WriteRecord(entry, "already_there", self._clock.now(), kept=plan.kept))
-            else:
+            if not isinstance(record, CrmRecord):
                 self._failed(entry, record, step)
+                continue
+            try:
+                plan = self._mapper.plan_write(entry.ref, record.properties, entry)
+            except Exception as error:  # noqa: BLE001 - an entry that can't be compared must not hold up the others
+                _log.exception("a delivery can't be planned", outbox_id=entry.outbox_id)
+                self._put_off([entry], step, f"internal_error:{type(error).__name__}", None)
+                continue
+            if plan.to_write:
+                plans[entry.ref] = (entry, plan)
+            else:
+                step.done.append(WriteRecord(entry, "already_there", self._clock.now(), kept=plan.kept))
         return plans
 
     async def _write(self, crm: Crm, plans: Mapping[RecordRef, tuple[OutboxEntry, WritePlan]], step: _Step) -> None:
@@ -135,9 +153,16 @@ class Deliverer:
         seconds = backoff_seconds(
             entry.tries, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS, jitter=self._rng.random()
         )
-        return DeliveryRetry(
-            entry, reason, self._clock.now() + timedelta(seconds=max(seconds, retry_after_seconds or 0))
-        )
+        asked = min(retry_after_seconds or 0.0, _LONGEST_RETRY_SECONDS)
+        return DeliveryRetry(entry, reason, self._clock.now() + timedelta(seconds=max(seconds, asked)))
+
+
+def _by_kind(entries: Sequence[OutboxEntry]) -> dict[tuple[str, str], list[OutboxEntry]]:
+    """Group by kind of record: each has properties of its own."""
+    kinds: dict[tuple[str, str], list[OutboxEntry]] = {}
+    for entry in entries:
+        kinds.setdefault((entry.ref.system, entry.ref.object_type), []).append(entry)
+    return kinds
 
 
 def _count(report: DeliveryReport, step: _Step) -> None:

@@ -70,11 +70,22 @@ class Buyer:
         flight = self._flights.get(key)
         if flight is not None:
             # Someone of this process asks the same: the answer is shared, the bill is theirs.
-            return replace(await asyncio.shield(flight), cost_micros=0, cached=True)
+            return await self._join(flight, deadline)
         flight = asyncio.create_task(self._ask(lookup, query, key, event_id, deadline))
         self._flights[key] = flight
         flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(flight)
+
+    async def _join(self, flight: asyncio.Task[Purchase], deadline: float) -> Purchase:
+        """Wait for another event's call, no longer than one's own deadline: theirs may be later."""
+        timer = asyncio.ensure_future(self._clock.sleep(max(0.0, deadline - self._clock.monotonic())))
+        try:
+            await asyncio.wait({flight, timer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+        if not flight.done():
+            return Purchase(None, self._clock.now(), failure="timeout")
+        return replace(flight.result(), cost_micros=0, cached=True)
 
     async def _ask(self, lookup: Lookup, query: Query, key: AttemptKey, event_id: str, deadline: float) -> Purchase:
         failures, cost = 0, 0

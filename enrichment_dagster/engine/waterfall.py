@@ -15,13 +15,12 @@ from enrichment_dagster.domain.normalise import (
     email_domain,
     normalise,
     normalise_domain,
-    normalise_email,
     personal_reason,
 )
 from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.domain.waterfall import Knowledge
 from enrichment_dagster.engine.purchase import Buyer, Purchase
-from enrichment_dagster.ports import Answer, Lookup, Query, WorkItem
+from enrichment_dagster.ports import Lookup, Query, WorkItem
 
 _RAW_LENGTH = 200
 
@@ -79,13 +78,13 @@ async def enrich_event(
 def _prepare(draft: Draft, known: Mapping[str, Any], plan: Plan, clock: Clock, source: str) -> Query | None:
     """Take in what is known and build the query; None (with the reason) where a rule says not to enrich."""
     raw = known.get("email") or draft.item.event.attributes.get("email")
-    if not raw:
-        draft.skip_reason = "no_email"
-        return None
     try:
-        email = normalise_email(str(raw))
+        email = normalise("email", raw)
     except InvalidValueError:
         draft.skip_reason = "invalid_email"
+        return None
+    if not isinstance(email, str):
+        draft.skip_reason = "no_email"
         return None
     if plan.skip_personal and (reason := personal_reason(email)):
         draft.skip_reason = reason
@@ -126,8 +125,10 @@ def _text_of(draft: Draft, name: str) -> str | None:
 
 def _known_values(draft: Draft, fields: Mapping[str, Any], source: str, now: datetime) -> list[FieldValue]:
     found = []
+    company_key = _company_key(fields.get("company_domain"))
     for name, raw in fields.items():
-        subject_key = _subject_key(draft, name)
+        is_company = FIELDS[name].level is Level.COMPANY
+        subject_key = (company_key if is_company else None) or _subject_key(draft, name)
         try:
             value = normalise(name, raw)
         except InvalidValueError:
@@ -164,7 +165,7 @@ def _values(draft: Draft, lookup: Lookup, purchase: Purchase, plan: Plan) -> lis
     assert purchase.answer is not None
     values: list[FieldValue] = []
     cost = purchase.cost_micros
-    company_key = _company_key(purchase.answer)
+    company_key = _company_key(next((raw.value for raw in purchase.answer.values if raw.field == "company_domain"), None))
     for raw in purchase.answer.values:
         is_company = FIELDS[raw.field].level is Level.COMPANY
         subject_key = (company_key if is_company else None) or _subject_key(draft, raw.field)
@@ -197,12 +198,9 @@ def _values(draft: Draft, lookup: Lookup, purchase: Purchase, plan: Plan) -> lis
     return values
 
 
-def _company_key(answer: Answer) -> str | None:
-    """Return the subject of the answer's company: a person may work elsewhere than their address says."""
-    for raw in answer.values:
-        if raw.field == "company_domain" and isinstance(raw.value, str):
-            try:
-                return domain_subject(normalise_domain(raw.value))
-            except InvalidValueError:
-                return None
-    return None
+def _company_key(company_domain: Any) -> str | None:
+    """Return the subject of a company by its own domain: a person may work elsewhere than their address says."""
+    try:
+        return domain_subject(normalise_domain(company_domain)) if isinstance(company_domain, str) else None
+    except InvalidValueError:
+        return None

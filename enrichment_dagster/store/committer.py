@@ -80,7 +80,7 @@ class GroupCommitter:
             if first is None:
                 return
             requests, stop = self._drain(first)
-            self._commit(requests)
+            self._commit_live(requests)
 
     def _drain(self, first: _Request) -> tuple[list[_Request], bool]:
         requests = [first]
@@ -94,6 +94,12 @@ class GroupCommitter:
             requests.append(request)
         return requests, False
 
+    def _commit_live(self, requests: list[_Request]) -> None:
+        """Commit what its asker still waits for; from here on a request can't be cancelled any more."""
+        live = [request for request in requests if request.future.set_running_or_notify_cancel()]
+        if live:
+            self._commit(live)
+
     def _commit(self, requests: list[_Request]) -> None:
         groups: dict[int, list[_Request]] = {}
         for request in requests:
@@ -105,26 +111,26 @@ class GroupCommitter:
                     for group in groups.values()
                 ]
         except Exception as error:  # noqa: BLE001 - the thread must live; whoever asked gets the error
-            _fail(requests, error)
+            self._commit_one_by_one(requests, error)
             return
         for group, results in answers:
             _answer(group, results)
 
+    def _commit_one_by_one(self, requests: list[_Request], error: Exception) -> None:
+        """After a failed group: one bad request must not fail the others."""
+        if len(requests) == 1:
+            requests[0].future.set_exception(error)
+            return
+        for request in requests:
+            self._commit([request])
+
 
 def _answer(group: list[_Request], results: Sequence[Any]) -> None:
     for request, result in zip(group, results, strict=True):
-        if request.future.cancelled():
-            continue
         if isinstance(result, Exception):
             request.future.set_exception(result)
         else:
             request.future.set_result(result)
-
-
-def _fail(requests: list[_Request], error: Exception) -> None:
-    for request in requests:
-        if not request.future.cancelled():
-            request.future.set_exception(error)
 
 
 def each(function: Callable[[Connection, Item_contra], Result_co | Exception]) -> Handler[Item_contra, Result_co]:

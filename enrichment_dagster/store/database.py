@@ -51,7 +51,7 @@ class Database:
 def open_sqlite(path: Path) -> Database:
     """Open (and create, if need be) a SQLite file in WAL mode with synchronous=FULL: a commit survives a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine)
@@ -60,7 +60,7 @@ def open_sqlite(path: Path) -> Database:
 def open_postgres(url: str) -> Database:
     """Open a Postgres database; psycopg 3 whatever the URL's driver part says."""
     parsed = make_url(url).set(drivername="postgresql+psycopg")
-    return Database(create_engine(parsed, pool_pre_ping=True))
+    return Database(create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

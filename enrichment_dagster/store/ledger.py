@@ -90,7 +90,11 @@ class SqlLedger:
 
 _SETTLE = (
     update(attempts)
-    .where(attempts.c.attempt_id == bindparam("b_attempt_id"), attempts.c.state.in_(("sent", "unknown")))
+    .where(
+        attempts.c.attempt_id == bindparam("b_attempt_id"),
+        # A late answer still settles a call that was given up; an IN list would not go with many rows at once.
+        (attempts.c.state == "sent") | (attempts.c.state == "unknown"),
+    )
     .values(
         state=bindparam("b_state"),
         reason=bindparam("b_reason"),
