@@ -28,7 +28,7 @@ from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.dispatch import DispatchStore
-from enrichment_dagster.store.health import HealthStore
+from enrichment_dagster.store.health import PROJECTOR_BEAT, HealthStore
 from enrichment_dagster.store.ledger import SqlLedger
 from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
 from enrichment_dagster.store.work import RENEW_EVERY_SECONDS, SqlWorkStore
@@ -172,7 +172,7 @@ def enrich_day(
     total, dispatch = BatchReport(), stores.dispatch()
     dispatch.pump()
     limit = settings.config.runs.max_batch
-    while batch := dispatch.assign_day(event_type, day, refresh=refresh, limit=limit):
+    while batch := dispatch.assign_day(event_type, day, refresh=refresh, limit=limit, owner=owner):
         refresh = False  # their work exists now
         report = enrich_batch(settings, stores, event_type, batch.batch_id, owner)
         total.add(report)
@@ -213,5 +213,8 @@ def open_projector(settings: Settings, stores: Stores) -> Projector:
 
 
 def project(settings: Settings, stores: Stores) -> ProjectionReport:
-    """Copy what is new into the warehouse."""
-    return open_projector(settings, stores).project()
+    """Copy what is new into the warehouse, and note how far it came."""
+    report = open_projector(settings, stores).project()
+    if not report.skipped_because_locked:
+        stores.dispatch().beat(PROJECTOR_BEAT, rev=report.watermark)
+    return report

@@ -8,6 +8,8 @@ from enrichment_dagster.cli.lazy import LazyCommand, LazyGroup
 
 # A new command is one line here.
 COMMANDS = (
+    LazyCommand("demo", "enrichment_dagster.cli.demo:demo", "Everything against emulators, with leads coming in."),
+    LazyCommand("up", "enrichment_dagster.cli.up:up", "Start and supervise everything until Ctrl-C."),
     LazyCommand(
         "status", "enrichment_dagster.cli.status:status", "What came in, how it went, what is owed; exit 1 if unwell."
     ),

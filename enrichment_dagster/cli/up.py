@@ -1,0 +1,113 @@
+"""``enrichment up``: start everything, keep it running, stop it cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from enrichment_dagster.cli.command import command
+from enrichment_dagster.cli.output import print_json
+from enrichment_dagster.errors import ConfigurationError
+from enrichment_dagster.settings import CONFIG_VARIABLE, HOME_VARIABLE, load_settings, missing_secrets
+from enrichment_dagster.supervise.environment import Ports, sandbox_variables
+from enrichment_dagster.supervise.supervisor import Supervisor
+
+_PORTS = Ports()
+
+
+def port_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where processes listen."""
+    for name in ("sandbox", "code-server", "webserver", "gateway"):
+        default = getattr(_PORTS, name.replace("-", "_"))
+        function = click.option(f"--{name}-port", default=default, show_default=True, help=f"Port of the {name}.")(
+            function
+        )
+    return click.option("--host", default=_PORTS.host, show_default=True, help="Address that all listen on.")(function)
+
+
+def ports_of(options: Mapping[str, Any]) -> Ports:
+    """Return the ports that the options name."""
+    return Ports(
+        host=options["host"],
+        gateway=options["gateway_port"],
+        webserver=options["webserver_port"],
+        code_server=options["code_server_port"],
+        sandbox=options["sandbox_port"],
+    )
+
+
+def build_supervisor(
+    ports: Ports, *, sandbox: bool, tell: Callable[[str], None], environ: Mapping[str, str] | None = None
+) -> Supervisor:
+    """Return a supervisor of this installation.
+
+    Raises:
+        ConfigurationError: the configuration is wrong, or (without the sandbox) a secret is missing.
+    """
+    env = dict(os.environ if environ is None else environ)
+    variables = sandbox_variables(ports) if sandbox else {}
+    settings = load_settings({**env, **variables})
+    if missing := missing_secrets(settings):
+        raise ConfigurationError([*missing, "or try everything without keys: enrichment up --sandbox"])
+    variables.update({CONFIG_VARIABLE: str(settings.config_path), HOME_VARIABLE: str(settings.home)})
+    return Supervisor(
+        home=settings.home,
+        project=Path(settings.config_path).parent,
+        ports=ports,
+        variables=variables,
+        sandbox=sandbox,
+        tell=tell,
+    )
+
+
+def stop_signal() -> threading.Event:
+    """Return an event that Ctrl-C or SIGTERM sets."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+@command(
+    "up",
+    not_met="a process did not become ready",
+    examples=["enrichment up --sandbox", "enrichment up --gateway-port 9000"],
+)
+@click.option("--sandbox", is_flag=True, help="Use the shipped emulators instead of real vendors and CRMs.")
+@port_options
+def up(sandbox: bool, as_json: bool, **options: Any) -> None:
+    """Start the gateway, Dagster's daemon, webserver and code server, and supervise them until Ctrl-C."""
+    ports = ports_of(options)
+
+    def tell(message: str) -> None:
+        if not as_json:
+            click.echo(message)
+
+    stop = stop_signal()
+    supervisor = build_supervisor(ports, sandbox=sandbox, tell=tell)
+    with supervisor.running():
+        if as_json:
+            print_json(addresses(supervisor))
+        else:
+            for name, value in addresses(supervisor).items():
+                click.echo(f"{name:>10}  {value}")
+            click.echo("Ctrl-C stops everything.")
+        supervisor.watch(stop.is_set)
+        tell("stopping ...")
+    tell("stopped")
+
+
+def addresses(supervisor: Supervisor) -> dict[str, str]:
+    """Return where to look and what to type."""
+    return {
+        "dagster": supervisor.ports.webserver_url,
+        "gateway": supervisor.ports.gateway_url,
+        "tables": f"ENRICHMENT_HOME={supervisor.home} enrichment sql 'FROM contacts'",
+        "logs": str(supervisor.home / "logs"),
+    }
