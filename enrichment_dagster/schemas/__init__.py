@@ -1,0 +1,1 @@
+"""Pandera (polars) models: what may enter the field ledger and the tables of the warehouse."""

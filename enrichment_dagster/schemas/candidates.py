@@ -1,0 +1,207 @@
+"""What a value must be to enter the field ledger: the rules behind the enrichment's validation step.
+
+Each value takes one row in the column of its rule set. Rule sets follow from the field catalogue: the field's own where
+it has one, else its kind's. One pandera call checks a whole micro-batch (about 1 ms for each check, however many rows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import pandera.polars as pa
+import polars as pl
+
+from enrichment_dagster.domain.fields import FIELDS, FieldValue, Kind
+from enrichment_dagster.domain.normalise import MAX_TAGS, MAX_TEXT
+from enrichment_dagster.schemas.splitting import failures, rule
+
+CandidateValue: TypeAlias = tuple[str, FieldValue]
+"""The work id, and the value that its enrichment wants to store."""
+
+EMAIL_STATUSES = ("valid", "invalid", "accept_all", "disposable", "role", "unknown", "risky")
+MAX_EMPLOYEES = 5_000_000
+MAX_REVENUE = 1e13
+_MAX_EMAIL, _MAX_DOMAIN, _MAX_URL = 254, 253, 2_000
+_INT64 = range(-(2**63), 2**63)
+
+_LABEL = r"[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]*[\p{L}\p{M}\p{N}])?"  # international names stay as they are written
+_DOMAIN = rf"^(?:{_LABEL}\.)+{_LABEL}$"
+_EMAIL = rf"^[^\s@\p{{Cc}}]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}$"
+_PHONE = r"^\+[1-9][0-9]{4,14}$"
+_URL = r"^https://[^\s/?#@\p{Cc}]+\.[^\s/?#@\p{Cc}]+(?:/[^\s\p{Cc}]*)?$"
+_LINKEDIN = r"^https://www\.linkedin\.com/."
+
+
+def _matches(reason: str, pattern: str) -> pa.Check:
+    return rule(reason, lambda column: column.str.contains(pattern))
+
+
+def _at_most(length: int) -> pa.Check:
+    return rule("too_long", lambda column: column.str.len_chars() <= length)
+
+
+def _between(low: float, high: float) -> pa.Check:
+    return rule("out_of_range", lambda column: column.is_between(low, high))
+
+
+def _year(column: pl.Expr) -> pl.Expr:
+    return column.is_between(1600, datetime.now(UTC).year + 1)  # "next year" at the moment of the check
+
+
+def _good_tags(column: pl.Expr) -> pl.Expr:
+    element = pl.element()
+    fine = element.str.len_chars().is_between(1, MAX_TEXT) & ~element.str.contains(r"\p{Cc}")
+    return column.list.eval(fine.fill_null(False)).list.all()
+
+
+_TEXT_CHECKS = [
+    rule("empty", lambda column: column.str.strip_chars() != ""),
+    _at_most(MAX_TEXT),
+    rule("control_characters", lambda column: ~column.str.contains(r"\p{Cc}")),
+]
+_URL_CHECKS = [_matches("not_an_https_url", _URL), _at_most(_MAX_URL)]
+
+_RULE_SETS: Mapping[str, pa.Column] = {
+    Kind.TEXT: pa.Column(pl.String, _TEXT_CHECKS, nullable=True),
+    Kind.EMAIL: pa.Column(pl.String, [_matches("not_an_email", _EMAIL), _at_most(_MAX_EMAIL)], nullable=True),
+    Kind.PHONE: pa.Column(pl.String, _matches("not_e164", _PHONE), nullable=True),
+    Kind.URL: pa.Column(pl.String, _URL_CHECKS, nullable=True),
+    Kind.DOMAIN: pa.Column(pl.String, [_matches("not_a_domain", _DOMAIN), _at_most(_MAX_DOMAIN)], nullable=True),
+    Kind.INTEGER: pa.Column(pl.Int64, nullable=True),
+    Kind.NUMBER: pa.Column(pl.Float64, rule("not_finite", lambda column: column.is_finite()), nullable=True),
+    Kind.TAGS: pa.Column(
+        pl.List(pl.String),
+        [
+            rule("wrong_count", lambda column: column.list.len().is_between(1, MAX_TAGS)),
+            rule("bad_tag", _good_tags),
+        ],
+        nullable=True,
+    ),
+    "email_status": pa.Column(
+        pl.String, rule("not_a_status", lambda column: column.is_in(list(EMAIL_STATUSES))), nullable=True
+    ),
+    "linkedin": pa.Column(pl.String, [*_URL_CHECKS, _matches("not_on_linkedin", _LINKEDIN)], nullable=True),
+    "employees": pa.Column(pl.Int64, _between(1, MAX_EMPLOYEES), nullable=True),
+    "founded_year": pa.Column(pl.Int64, rule("out_of_range", _year), nullable=True),
+    "annual_revenue": pa.Column(pl.Float64, _between(0, MAX_REVENUE), nullable=True),
+}
+_OWN_RULES = {
+    "email_status": "email_status",
+    "linkedin_url": "linkedin",
+    "company_linkedin_url": "linkedin",
+    "employees": "employees",
+    "founded_year": "founded_year",
+    "annual_revenue": "annual_revenue",
+}
+RULE_SET_OF: Mapping[str, str] = {name: _OWN_RULES.get(name, spec.kind) for name, spec in FIELDS.items()}
+"""The rule set of every field of the catalogue."""
+
+_CONFIDENCE = pa.Column(pl.Float64, _between(0, 1), nullable=True)  # pandera takes NaN for null: let the rule say it
+
+
+def validate_values(
+    values: Sequence[CandidateValue],
+) -> tuple[list[CandidateValue], list[tuple[CandidateValue, str]]]:
+    """Return the values that may be stored and, with the reasons, those that may not; both in the order given.
+
+    Raises:
+        ValueError: the batch as a whole can't be checked: a fault of this program, not of a value.
+    """
+    bad: dict[int, str] = {}
+    columns: dict[str, tuple[list[int], list[Any]]] = {}
+    for index, (_, value) in enumerate(values):
+        reason = _wrong_type(value)
+        if reason:
+            bad[index] = reason
+            continue
+        rows, found = columns.setdefault(RULE_SET_OF[value.field], ([], []))
+        rows.append(index)
+        found.append(value.value)
+    bad.update(_broken_rules(values, columns))
+    kept = [candidate for index, candidate in enumerate(values) if index not in bad]
+    return kept, [(values[index], bad[index]) for index in sorted(bad)]
+
+
+def _broken_rules(
+    values: Sequence[CandidateValue], columns: Mapping[str, tuple[list[int], list[Any]]]
+) -> dict[int, str]:
+    """Check the values that have the right type, in one frame with a column for each rule set that occurs."""
+    if not columns:
+        return {}
+    parts = [
+        pl.DataFrame({"row": rows, name: found}, schema={"row": pl.Int64, name: _RULE_SETS[name].dtype.type})
+        for name, (rows, found) in columns.items()
+    ]
+    frame = pl.concat(parts, how="diagonal")
+    numbers = frame["row"].to_list()
+    confidences = pl.Series("confidence", [float(values[row][1].confidence) for row in numbers], dtype=pl.Float64)
+    schema = pa.DataFrameSchema({**{name: _RULE_SETS[name] for name in columns}, "confidence": _CONFIDENCE})
+    found = failures(schema, frame.drop("row").with_columns(confidences))
+    return {
+        numbers[index]: reason.replace(f"{RULE_SET_OF[values[numbers[index]][1].field]}: ", "")
+        for index, reason in found.items()
+    }
+
+
+def _wrong_type(value: FieldValue) -> str:
+    """Return why a value can't even stand in a typed column, or an empty text."""
+    if value.field not in FIELDS:
+        return "unknown_field"
+    if not _is_number(value.confidence) or not _fits_float(value.confidence):
+        return "confidence: wrong_type"
+    return _TYPE_CHECKS.get(FIELDS[value.field].kind, _wrong_text)(value.value)
+
+
+def _wrong_text(value: Any) -> str:
+    if not isinstance(value, str):
+        return "wrong_type"
+    return "" if _is_unicode(value) else "not_unicode"
+
+
+def _wrong_integer(value: Any) -> str:
+    if not _is_number(value) or not isinstance(value, int):
+        return "wrong_type"
+    return "" if value in _INT64 else "out_of_range"
+
+
+def _wrong_number(value: Any) -> str:
+    if not _is_number(value):
+        return "wrong_type"
+    return "" if _fits_float(value) else "out_of_range"
+
+
+def _wrong_tags(value: Any) -> str:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return "wrong_type"
+    return next((reason for reason in map(_wrong_text, value) if reason), "")
+
+
+_TYPE_CHECKS: Mapping[Kind, Callable[[Any], str]] = {
+    Kind.INTEGER: _wrong_integer,
+    Kind.NUMBER: _wrong_number,
+    Kind.TAGS: _wrong_tags,
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _fits_float(value: float) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

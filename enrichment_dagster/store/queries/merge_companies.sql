@@ -1,0 +1,6 @@
+MERGE INTO companies USING (
+    SELECT * REPLACE (provenance::JSON AS provenance)
+    FROM incoming
+) AS incoming_rows USING (subject_key)
+WHEN MATCHED THEN UPDATE BY NAME
+WHEN NOT MATCHED THEN INSERT BY NAME;

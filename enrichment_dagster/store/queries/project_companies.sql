@@ -1,0 +1,29 @@
+SELECT
+    subject_key,
+    max(value_text) FILTER (field = 'company_name') AS company_name,
+    -- The key is the domain; a value that says otherwise (the company's main domain) wins.
+    coalesce(
+        max(value_text) FILTER (field = 'company_domain'), substr(subject_key, length('domain:') + 1)
+    ) AS company_domain,
+    max(value_text) FILTER (field = 'industry') AS industry,
+    try_cast(max(value_text) FILTER (field = 'employees') AS BIGINT) AS employees,
+    try_cast(max(value_text) FILTER (field = 'annual_revenue') AS DOUBLE) AS annual_revenue,
+    max(value_text) FILTER (field = 'company_phone') AS company_phone,
+    try_cast(max(value_text) FILTER (field = 'founded_year') AS BIGINT) AS founded_year,
+    max(value_text) FILTER (field = 'company_city') AS company_city,
+    max(value_text) FILTER (field = 'company_state') AS company_state,
+    max(value_text) FILTER (field = 'company_country') AS company_country,
+    max(value_text) FILTER (field = 'company_linkedin_url') AS company_linkedin_url,
+    from_json(any_value(value) FILTER (field = 'tech_stack'), '["VARCHAR"]') AS tech_stack,
+    to_json(map(list(field ORDER BY field), list({
+        'provider': provider,
+        'fetched_at': strftime(fetched_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%gZ'),
+        'confidence': confidence,
+        'cost_usd': cost_usd::DOUBLE,
+        'event_id': event_id
+    } ORDER BY field)))::VARCHAR AS provenance,
+    min(first_seen_at) AS first_seen_at,
+    max(updated_at) AS updated_at
+FROM best_values
+WHERE starts_with(subject_key, 'domain:')
+GROUP BY subject_key;

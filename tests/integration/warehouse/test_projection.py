@@ -1,0 +1,286 @@
+"""The projection: complete, exact, repeatable, one at a time."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from warehouse_model import ledger_of, links, moment, subjects
+from warehouse_rows import (
+    START_MS,
+    Lead,
+    attempt,
+    change_event,
+    contents,
+    event,
+    insert_leads,
+    lead,
+    next_rev,
+    value,
+)
+
+from enrichment_dagster.clock import SystemClock
+from enrichment_dagster.domain.fields import Level
+from enrichment_dagster.errors import StoreError
+from enrichment_dagster.store import tables
+from enrichment_dagster.store.database import Database
+from enrichment_dagster.store.projector import Projector
+from enrichment_dagster.store.warehouse import Warehouse
+from enrichment_dagster.store.warehouse_lock import writer_lock
+
+
+def _wide(warehouse: Warehouse, table: str) -> dict[str, dict[str, object]]:
+    rows = warehouse.query(f"SELECT * EXCLUDE (provenance) FROM {table}").to_dicts()
+    return {row.pop("subject_key"): row for row in rows}
+
+
+def test_every_row_arrives_once_and_the_report_counts_them(
+    ops: Database, warehouse: Warehouse, projector: Projector
+) -> None:
+    leads = [lead(number) for number in range(120)]
+    insert_leads(ops, leads)
+
+    report = projector.project()
+
+    ledger = ledger_of(leads)
+    assert report.rows == {
+        "events": 120,
+        "field_values": len(ledger),
+        "contacts": len(subjects(ledger, Level.CONTACT)),
+        "companies": len(subjects(ledger, Level.COMPANY)),
+        "contact_company": len(links(ledger)),
+        "provider_attempts": 360,
+        "crm_writes": 120,
+        "quarantine": 12,
+        "dead_letters": 3,
+    }
+    assert {table: len(rows) for table, rows in contents(warehouse).items()} == report.rows
+    assert (report.lag_rows, report.rejected, report.skipped_because_locked) == (0, 0, False)
+    assert (report.seconds > 0, report.watermark) == (True, 1)
+
+
+def test_an_event_row_keeps_every_column(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    insert_leads(ops, [Lead(event(7, state="due", outcome=None, batch_id=None, delivered_at_ms=None, missing={}))])
+    projector.project()
+
+    row = warehouse.query("FROM events").to_dicts()[0]
+
+    received = START_MS + 7_000
+    assert row == {
+        "work_id": "evt_7",
+        "event_id": "evt_7",
+        "kind": "event",
+        "event_type": "lead_created",
+        "source": "hubspot",
+        "lane": "standard",
+        "subject_system": "hubspot",
+        "subject_type": "contact",
+        "subject_id": "7",
+        "sender_event_id": "s7",
+        "occurred_at": moment(received - 250),
+        "received_at": moment(received),
+        "started_at": moment(received + 1_500),
+        "finished_at": moment(received + 2_750),
+        "delivered_at": None,
+        "state": "due",
+        "outcome": None,
+        "reason": "",
+        "missing": "{}",
+        "cost_usd": Decimal("0.048000"),
+        "run_id": "r1",
+        "batch_id": None,
+        "tries": 0,
+        "day": date(2026, 9, 21),
+    }
+
+
+def test_the_ledger_keeps_values_of_every_kind(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    found = {
+        "title": 'Head of "Ops"; Müller & Søn',
+        "employees": 5_000,
+        "annual_revenue": 1_250_000.5,
+        "tech_stack": ["C++", "a; b"],
+        "founded_year": 1999,
+    }
+    values = [value(1, "domain:a.example" if k != "title" else "email:x@a.example", k, v) for k, v in found.items()]
+    insert_leads(ops, [Lead(event(1), values)])
+    projector.project()
+
+    rows = warehouse.query("SELECT field, value, value_text FROM field_values").to_dicts()
+    assert {row["field"]: json.loads(row["value"]) for row in rows} == found
+    assert {row["field"]: row["value_text"] for row in rows} == {
+        "title": found["title"],
+        "employees": "5000",
+        "annual_revenue": "1250000.5",
+        "tech_stack": "C++; a; b",
+        "founded_year": "1999",
+    }
+    company = warehouse.query("SELECT employees, annual_revenue, tech_stack, founded_year FROM companies").to_dicts()[0]
+    assert company == {name: found[name] for name in ("employees", "annual_revenue", "tech_stack", "founded_year")}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_people_companies_and_links_follow_from_the_ledger(
+    ops: Database, warehouse: Warehouse, projector: Projector, seed: int
+) -> None:
+    leads = [lead(number % 40, seed=seed * 1_000 + number) for number in range(90)]
+    for number, one in enumerate(leads):  # the same 40 people again and again, in new events
+        one.work |= {"work_id": f"evt_{number}", "event_id": f"evt_{number}"}
+        for row in one.values:
+            row |= {"work_id": f"evt_{number}", "event_id": f"evt_{number}"}
+        one.attempts, one.writes, one.quarantine, one.dead = [], [], [], []
+    for start in range(0, 90, 15):
+        insert_leads(ops, leads[start : start + 15])
+        projector.project()
+
+    ledger = ledger_of(leads)
+    assert _wide(warehouse, "contacts") == subjects(ledger, Level.CONTACT)
+    assert _wide(warehouse, "companies") == subjects(ledger, Level.COMPANY)
+    rows = warehouse.query("SELECT contact_key, company_key, last_event_id, last_value_id FROM contact_company").rows()
+    assert {(row[0], row[1]): (row[2], row[3]) for row in rows} == links(ledger)
+
+
+def test_provenance_names_where_each_value_came_from(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    key = "email:ada@acme.example"
+    insert_leads(
+        ops,
+        [
+            Lead(
+                event(1),
+                [
+                    value(1, key, "title", "CTO", cost_micros=20_000, confidence=0.8),
+                    value(1, key, "city", "Bonn", provider="hubspot", confidence=1.0),
+                ],
+            )
+        ],
+    )
+    projector.project()
+
+    found = json.loads(warehouse.query("SELECT provenance FROM contacts")["provenance"][0])
+    at = moment(START_MS + 3_000).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    assert found == {
+        "city": {"provider": "hubspot", "fetched_at": at, "confidence": 1.0, "cost_usd": 0.0, "event_id": "evt_1"},
+        "title": {"provider": "apollo", "fetched_at": at, "confidence": 0.8, "cost_usd": 0.02, "event_id": "evt_1"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [
+        ({"fetched_at_ms": 10_000}, {"fetched_at_ms": 11_000, "confidence": 0.1}, "second"),
+        ({"fetched_at_ms": 11_000}, {"fetched_at_ms": 10_000, "provider": "hubspot"}, "first"),
+        ({"provider": "salesforce", "confidence": 0.2}, {"provider": "clearbit"}, "first"),
+        ({"confidence": 0.5, "provider": "apollo"}, {"confidence": 0.6, "provider": "clearbit"}, "second"),
+        ({"provider": "clearbit"}, {"provider": "apollo"}, "second"),
+    ],
+    ids=["latest", "latest-beats-crm", "crm-at-the-same-moment", "confidence", "name"],
+)
+def test_the_best_value_rule(
+    ops: Database,
+    warehouse: Warehouse,
+    projector: Projector,
+    first: dict[str, object],
+    second: dict[str, object],
+    winner: str,
+) -> None:
+    key, same = "email:ada@acme.example", {"fetched_at_ms": 10_000}
+    insert_leads(ops, [Lead(event(1), [value(1, key, "title", "first", **(same | first))])])
+    insert_leads(ops, [Lead(event(2), [value(2, key, "title", "second", **(same | second))])])
+    projector.project()
+    assert warehouse.query("SELECT title FROM contacts")["title"].to_list() == [winner]
+
+
+def test_calls_in_flight_wait_until_they_are_settled(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    insert_leads(ops, [Lead(event(1), attempts=[attempt(1, "apollo", "sent", settled_at_ms=None)])])
+    projector.project()
+    assert warehouse.query("FROM provider_attempts").is_empty()
+
+    with ops.write() as connection:
+        rev = next_rev(connection)
+        connection.execute(tables.attempts.update().values(state="unknown", settled_at_ms=START_MS, rev=rev))
+    projector.project()
+    with ops.write() as connection:
+        rev = next_rev(connection)
+        connection.execute(tables.attempts.update().values(state="hit", cost_micros=20_000, rev=rev))
+    projector.project()
+
+    assert warehouse.query("SELECT outcome, cost_usd FROM provider_attempts").rows() == [("hit", Decimal("0.02"))]
+
+
+def test_a_changed_event_replaces_its_row(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    insert_leads(ops, [lead(number) for number in range(20)])
+    projector.project()
+    for state in ("due", "assigned", "done"):
+        change_event(ops, "evt_3", state=state, outcome="enriched" if state == "done" else None, cost_micros=1)
+        report = projector.project()
+        assert report.rows == {"events": 1}
+
+    rows = warehouse.query("SELECT state, outcome, cost_usd FROM events WHERE work_id = 'evt_3'").rows()
+    assert rows == [("done", "enriched", Decimal("0.000001"))]
+    assert warehouse.query("SELECT count(*) AS n FROM events")["n"][0] == 20
+
+
+def test_projecting_again_changes_nothing(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    insert_leads(ops, [lead(number) for number in range(60)])
+    projector.project()
+    before = contents(warehouse)
+
+    assert projector.project().rows == {}
+    assert contents(warehouse) == before
+
+    with writer_lock(warehouse.lock_path) as held, warehouse.connect_writer() as lake:
+        assert held
+        lake.execute("INSERT INTO projection_watermark SELECT max(seq) + 1, 0, now() FROM projection_watermark")
+    assert projector.project().rows["events"] == 60
+    assert contents(warehouse) == before
+
+
+def test_a_backlog_is_copied_in_slices_that_never_cut_a_rev(ops: Database, warehouse: Warehouse) -> None:
+    leads = [lead(number) for number in range(100)]
+    for start in range(0, 100, 4):
+        insert_leads(ops, leads[start : start + 4])
+    report = Projector(ops, warehouse, SystemClock(), slice_rows=100).project()
+
+    assert report.lag_rows == 0
+    assert _wide(warehouse, "contacts") == subjects(ledger_of(leads), Level.CONTACT)
+    marks = warehouse.query("SELECT rev FROM projection_watermark ORDER BY seq")["rev"].to_list()
+    assert len(marks) > 5
+    assert marks == sorted(set(marks))
+    assert marks[-1] == 25
+
+
+def test_a_second_projector_leaves_at_once(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    insert_leads(ops, [lead(1)])
+    with writer_lock(warehouse.lock_path) as held:
+        assert held
+        report = projector.project()
+    assert (report.skipped_because_locked, report.rows, report.lag_rows) == (True, {}, None)
+    assert projector.project().rows["events"] == 1
+
+
+def test_an_empty_store_makes_an_empty_warehouse(warehouse: Warehouse, projector: Projector) -> None:
+    assert projector.project().rows == {}
+    assert all(rows == [] for rows in contents(warehouse).values())
+    assert warehouse.query("SELECT count(*) AS n FROM field_coverage")["n"][0] == 24
+
+
+def test_a_reader_of_no_warehouse_is_told_so(warehouse: Warehouse) -> None:
+    with pytest.raises(StoreError, match="no warehouse yet"):
+        warehouse.query("SELECT 1")
+
+
+def test_a_broken_catalog_is_a_store_error(warehouse: Warehouse, projector: Projector) -> None:
+    warehouse.catalog_path.parent.mkdir(parents=True)
+    warehouse.catalog_path.write_bytes(b"not a database, but long enough to be taken for one" * 50)
+    with pytest.raises(StoreError):
+        projector.project()
+
+
+def test_a_newer_warehouse_is_refused(warehouse: Warehouse, projector: Projector) -> None:
+    projector.project()
+    with warehouse.connect_writer() as lake:
+        lake.execute("INSERT INTO schema_version VALUES (99, '', ?)", [datetime(2199, 1, 1, tzinfo=UTC)])
+    with pytest.raises(StoreError, match="schema version 99"):
+        projector.project()

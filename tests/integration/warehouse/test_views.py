@@ -1,0 +1,132 @@
+"""The views' numbers, against the same numbers computed in Python from the operational rows."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from warehouse_model import ledger_of, subjects
+from warehouse_rows import START_MS, Lead, attempt, event, insert_leads, lead
+
+from enrichment_dagster.domain.fields import FIELDS, Level
+from enrichment_dagster.store.database import Database
+from enrichment_dagster.store.projector import Projector
+from enrichment_dagster.store.warehouse import Warehouse
+
+_STAGES = {
+    "end_to_end": ("delivered_at_ms", "occurred_at_ms"),
+    "ingest_lag": ("received_at_ms", "occurred_at_ms"),
+    "queue_wait": ("started_at_ms", "received_at_ms"),
+    "processing": ("finished_at_ms", "started_at_ms"),
+    "delivery": ("delivered_at_ms", "finished_at_ms"),
+}
+
+
+def _quantile(numbers: Sequence[float], share: float) -> float:
+    ordered = sorted(numbers)
+    place = (len(ordered) - 1) * share
+    low, high = math.floor(place), math.ceil(place)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+@pytest.fixture
+def leads(ops: Database, projector: Projector) -> list[Lead]:
+    made = [lead(number) for number in range(150)]
+    for number, one in enumerate(made):
+        received = one.work["received_at_ms"]
+        one.work |= {
+            "occurred_at_ms": received - number * 13 % 700,
+            "started_at_ms": received + number * 37 % 5_000 + 1,
+            "finished_at_ms": received + 6_000 + number * 7 % 900,
+            "delivered_at_ms": None if number % 9 == 0 else received + 8_000 + number * 11 % 300,
+        }
+        if number % 20 == 7:
+            one.work |= {"kind": "gap_fill", "work_id": f"evt_{number}:gap1"}
+    insert_leads(ops, made)
+    projector.project()
+    return made
+
+
+def test_latency_by_event_type(leads: list[Lead], warehouse: Warehouse) -> None:
+    rows = {row["event_type"]: row for row in warehouse.query("FROM latency_by_event_type").to_dicts()}
+    assert set(rows) == {"lead_created", "opportunity_created"}
+    for event_type, row in rows.items():
+        works = [one.work for one in leads if one.work["event_type"] == event_type and one.work["kind"] == "event"]
+        assert row["events"] == len(works)
+        assert row["delivered"] == sum(work["delivered_at_ms"] is not None for work in works)
+        for stage, (end, start) in _STAGES.items():
+            spans = [(work[end] - work[start]) / 1_000 for work in works if work[end] is not None]
+            for percent in (50, 95, 99):
+                assert row[f"{stage}_p{percent}_s"] == pytest.approx(_quantile(spans, percent / 100)), (stage, percent)
+
+
+def test_provider_performance(leads: list[Lead], warehouse: Warehouse) -> None:
+    rows = {row["provider"]: row for row in warehouse.query("FROM provider_performance").to_dicts()}
+    assert set(rows) == {"apollo", "clearbit", "zerobounce"}
+    for provider, row in rows.items():
+        calls = [call for one in leads for call in one.attempts if call["provider"] == provider]
+        ends = Counter(call["state"] for call in calls)
+        cost = sum(call["cost_micros"] for call in calls) / 1e6
+        assert (row["calls"], row["hits"], row["misses"], row["errors"], row["unknown"]) == (
+            len(calls),
+            ends["hit"],
+            ends["miss"],
+            ends["error"],
+            ends["unknown"],
+        )
+        answered = ends["hit"] + ends["miss"]
+        assert row["success_rate"] == pytest.approx(answered / (answered + ends["error"]))
+        assert row["hit_rate"] == pytest.approx(ends["hit"] / answered)
+        assert float(row["cost_usd"]) == pytest.approx(cost)
+        assert row["cost_per_hit_usd"] == pytest.approx(cost / ends["hit"])
+        for percent in (50, 95):
+            assert row[f"p{percent}_ms"] == pytest.approx(_quantile([c["latency_ms"] for c in calls], percent / 100))
+
+
+def test_misses_are_not_failures(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    insert_leads(ops, [Lead(event(n), attempts=[attempt(n, "apollo", "miss")]) for n in range(3)])
+    projector.project()
+    row = warehouse.query("SELECT success_rate, hit_rate, cost_per_hit_usd FROM provider_performance").row(0)
+    assert row == (1.0, 0.0, None)
+
+
+def test_field_coverage(leads: list[Lead], warehouse: Warehouse) -> None:
+    rows = {row["field"]: row for row in warehouse.query("FROM field_coverage").to_dicts()}
+    assert set(rows) == set(FIELDS)
+    ledger = ledger_of(leads)
+    for level in Level:
+        wide = subjects(ledger, level)
+        for name in (name for name, spec in FIELDS.items() if spec.level is level):
+            filled = sum(row[name] is not None for row in wide.values())
+            assert rows[name] == {
+                "level": level.value,
+                "field": name,
+                "subjects": len(wide),
+                "filled": filled,
+                "share": pytest.approx(filled / len(wide)),
+            }
+
+
+def test_spend(ops: Database, leads: list[Lead], warehouse: Warehouse, projector: Projector) -> None:
+    late = attempt(900, "apollo", "hit", event_id="evt_gone", sent_at_ms=START_MS + 86_400_000)
+    insert_leads(ops, [Lead(event(900, work_id="evt_900"), attempts=[late])])
+    projector.project()
+
+    expected: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, 0, Decimal(0)])
+    for one in leads:
+        known = one.work["work_id"] == one.work["event_id"]
+        for call in one.attempts:
+            found = expected[
+                (date(2026, 9, 21), call["provider"], one.work["event_type"] if known else "not_projected")
+            ]
+            found[0] += 1
+            found[1] += call["cost_micros"] > 0
+            found[2] += Decimal(call["cost_micros"]) / 1_000_000
+    expected[(date(2026, 9, 22), "apollo", "not_projected")] = [1, 1, Decimal("0.02")]
+    rows = warehouse.query("SELECT day, provider, event_type, calls, charged_calls, cost_usd FROM spend").rows()
+    assert {row[:3]: list(row[3:]) for row in rows} == expected

@@ -1,0 +1,84 @@
+"""What the warehouse must hold, computed in Python from the operational rows, without any of the product's SQL."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+from warehouse_rows import Lead
+
+from enrichment_dagster.domain.fields import FIELDS, Level
+
+Ledger = list[dict[str, Any]]
+
+
+def ledger_of(leads: list[Lead]) -> Ledger:
+    """Return all field values in the order of their insertion, numbered as the store numbers them."""
+    rows = [row for lead in leads for row in lead.values]
+    return [row | {"value_id": number} for number, row in enumerate(rows, start=1)]
+
+
+def moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1_000, tz=UTC)
+
+
+def best_values(ledger: Ledger) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return subject -> field -> the row that wins."""
+    best: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for row in ledger:
+        present = best[row["subject_key"]].get(row["field"])
+        if present is None or _wins(row, present):
+            best[row["subject_key"]][row["field"]] = row
+    return best
+
+
+def _wins(row: dict[str, Any], other: dict[str, Any]) -> bool:
+    if row["fetched_at_ms"] != other["fetched_at_ms"]:
+        return row["fetched_at_ms"] > other["fetched_at_ms"]
+    ours, theirs = (one["provider"] in {"hubspot", "salesforce"} for one in (row, other))
+    if ours != theirs:
+        return ours
+    if row["confidence"] != other["confidence"]:
+        return row["confidence"] > other["confidence"]
+    if row["provider"] != other["provider"]:
+        return row["provider"] < other["provider"]
+    return row["value_id"] > other["value_id"]
+
+
+def links(ledger: Ledger) -> dict[tuple[str, str], tuple[str, int]]:
+    """Return (person, company) -> (last event, number of the last value of the person)."""
+    by_work: dict[str, Ledger] = defaultdict(list)
+    for row in ledger:
+        by_work[row["work_id"]].append(row)
+    found: dict[tuple[str, str], tuple[str, int]] = {}
+    for rows in by_work.values():
+        people = [row for row in rows if row["subject_key"].startswith("email:")]
+        for company in {row["subject_key"] for row in rows if row["subject_key"].startswith("domain:")}:
+            for person in people:
+                pair = (person["subject_key"], company)
+                found[pair] = max(
+                    found.get(pair, ("", 0)), (person["event_id"], person["value_id"]), key=lambda x: x[1]
+                )
+    return found
+
+
+def subjects(ledger: Ledger, level: Level) -> dict[str, dict[str, Any]]:
+    """Return each subject's wide row without provenance."""
+    prefix = "email:" if level is Level.CONTACT else "domain:"
+    names = [name for name, spec in FIELDS.items() if spec.level is level]
+    rows: dict[str, dict[str, Any]] = {}
+    for key, values in best_values(ledger).items():
+        if not key.startswith(prefix):
+            continue
+        times = [row["fetched_at_ms"] for row in ledger if row["subject_key"] == key]
+        rows[key] = {name: values[name]["value"] if name in values else None for name in names}
+        rows[key] |= {"first_seen_at": moment(min(times)), "updated_at": moment(max(times))}
+    if level is Level.COMPANY:
+        for key, row in rows.items():
+            row["company_domain"] = row["company_domain"] or key.removeprefix("domain:")
+        return rows
+    for key, row in rows.items():
+        pairs = [(last[1], pair[1]) for pair, last in links(ledger).items() if pair[0] == key]
+        row["company_domain"] = max(pairs)[1].removeprefix("domain:") if pairs else None
+    return rows

@@ -1,0 +1,262 @@
+"""Ports in memory: a ledger that keeps its rules, lookups and CRMs that follow a script, a work store that takes notes.
+
+For engine tests only. The stores' own tests use real databases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from support.clock import ManualClock
+
+from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.keys import domain_subject, email_subject
+from enrichment_dagster.domain.outcome import Outcome
+from enrichment_dagster.errors import LeaseLost, ProviderError
+from enrichment_dagster.ports import (
+    Answer,
+    AttemptKey,
+    Cached,
+    Charge,
+    CrmFailure,
+    CrmRecord,
+    Deferral,
+    DeliveryRetry,
+    Enrichment,
+    InFlight,
+    Lease,
+    Opened,
+    OutboxEntry,
+    Query,
+    RawValue,
+    RecordUpdate,
+    Settlement,
+    WritePlan,
+    WriteRecord,
+)
+
+Step = Answer | Exception | Callable[[Query], Answer]
+
+
+def hit(**values: Any) -> Answer:
+    return Answer(tuple(RawValue(name, value) for name, value in values.items()), "req-1")
+
+
+MISS = Answer(request_id="req-0", http_status=404)
+DOWN = ProviderError("server_error", transient=True, http_status=503)
+NO_ANSWER = ProviderError("timeout", transient=True)
+REFUSED = ProviderError("unauthorized", transient=False, http_status=401)
+
+
+@dataclass
+class ScriptedLookup:
+    """Answers with its steps in turn, the last one again and again; each call takes ``seconds``."""
+
+    name: str = "apollo.person"
+    gives: frozenset[str] = frozenset({"title", "company_name", "employees"})
+    steps: Sequence[Step] = (MISS,)
+    price_micros: int = 20_000
+    charge: Charge = Charge.ON_HIT
+    timeout_seconds: float = 5.0
+    clock: ManualClock | None = None
+    seconds: float = 0.0
+    by_domain: bool = False
+    calls: list[Query] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
+
+    @property
+    def provider(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def purpose(self) -> str:
+        return self.name.partition(".")[2]
+
+    def subject(self, query: Query) -> str | None:
+        if self.by_domain:
+            return domain_subject(query.domain) if query.domain else None
+        return email_subject(query.email) if query.email else None
+
+    async def fetch(self, query: Query, timeout_seconds: float) -> Answer:
+        step = self.steps[min(len(self.calls), len(self.steps) - 1)]
+        self.calls.append(query)
+        self.timeouts.append(timeout_seconds)
+        await asyncio.sleep(0)
+        if self.clock and self.seconds:
+            await self.clock.sleep(min(self.seconds, timeout_seconds))
+            if self.seconds > timeout_seconds:
+                raise NO_ANSWER
+        if isinstance(step, Exception):
+            raise step
+        return step(query) if callable(step) else step
+
+
+@dataclass
+class MemoryLedger:
+    """``AttemptLedger`` with the rules of the real one: cache until its end, one attempt in flight for a key."""
+
+    clock: ManualClock
+    cache: dict[AttemptKey, tuple[Cached, datetime]] = field(default_factory=dict)
+    in_flight: dict[AttemptKey, tuple[str, datetime]] = field(default_factory=dict)
+    opened: list[tuple[AttemptKey, str, int]] = field(default_factory=list)
+    settled: list[Settlement] = field(default_factory=list)
+
+    async def begin(
+        self, key: AttemptKey, *, event_id: str, reserve_micros: int, lease_seconds: float
+    ) -> Opened | Cached | InFlight:
+        await asyncio.sleep(0)
+        now = self.clock.now()
+        if key in self.cache and self.cache[key][1] > now:
+            return self.cache[key][0]
+        if key in self.in_flight and self.in_flight[key][1] >= now:
+            return InFlight(self.in_flight[key][1])
+        attempt_id = f"attempt-{len(self.opened) + 1}"
+        self.in_flight[key] = (attempt_id, now + timedelta(seconds=lease_seconds))
+        self.opened.append((key, event_id, reserve_micros))
+        return Opened(attempt_id)
+
+    async def settle(self, settlement: Settlement) -> None:
+        await asyncio.sleep(0)
+        self.settled.append(settlement)
+        now = self.clock.now()
+        if self.in_flight.get(settlement.key, ("",))[0] == settlement.attempt_id:
+            del self.in_flight[settlement.key]
+        if settlement.answer is not None and settlement.cache_seconds > 0:
+            until = now + timedelta(seconds=settlement.cache_seconds)
+            self.cache[settlement.key] = (Cached(settlement.answer, now), until)
+
+
+@dataclass
+class ScriptedCrm:
+    """Records in memory. ``down`` is raised by reads and writes, ``failures`` stand for single records."""
+
+    system: str = "hubspot"
+    records: dict[RecordRef, dict[str, Any]] = field(default_factory=dict)
+    failures: dict[RecordRef, CrmFailure] = field(default_factory=dict)
+    write_failures: dict[RecordRef, CrmFailure] = field(default_factory=dict)
+    down: Exception | None = None
+    down_for_writes: Exception | None = None
+    reads: list[tuple[list[RecordRef], list[str]]] = field(default_factory=list)
+    written: list[RecordUpdate] = field(default_factory=list)
+
+    async def read(
+        self, refs: Sequence[RecordRef], properties: Sequence[str]
+    ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
+        self.reads.append((list(refs), list(properties)))
+        await asyncio.sleep(0)
+        if self.down:
+            raise self.down
+        missing = CrmFailure("not_found", transient=False)
+        return {
+            ref: self.failures.get(ref)
+            or (CrmRecord(ref, dict(self.records[ref])) if ref in self.records else missing)
+            for ref in refs
+        }
+
+    async def write(self, updates: Sequence[RecordUpdate]) -> Mapping[RecordRef, CrmFailure | None]:
+        await asyncio.sleep(0)
+        if self.down_for_writes:
+            raise self.down_for_writes
+        for update in updates:
+            if update.ref not in self.write_failures:
+                self.written.append(update)
+                self.records.setdefault(update.ref, {}).update(update.properties)
+        return {update.ref: self.write_failures.get(update.ref) for update in updates}
+
+
+@dataclass
+class PlainMapper:
+    """Our names with a ``p_`` before them; written without the product's mapper."""
+
+    kinds: tuple[tuple[str, str], ...] = (("hubspot", "contact"),)
+    poison: RecordRef | None = None
+
+    def knows(self, ref: RecordRef) -> bool:
+        return (ref.system, ref.object_type) in self.kinds
+
+    def properties(self, ref: RecordRef) -> Sequence[str]:
+        return [f"p_{name}" for name in ("email", "title", "company_name", "employees")]
+
+    def known(self, ref: RecordRef, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name.removeprefix("p_"): value for name, value in properties.items() if value and name[:2] == "p_"}
+
+    def fill(self, ref: RecordRef, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {f"p_{name}": value for name, value in values.items()}
+
+    def status(self, ref: RecordRef, outcome: Outcome, missing: Sequence[str], at: datetime) -> Mapping[str, Any]:
+        return {"status": str(outcome), "missing": ",".join(missing)}
+
+    def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
+        if ref == self.poison:
+            raise ValueError("can't be compared")
+        fill = {name: value for name, value in entry.fill.items() if not current.get(name)}
+        assign = {name: value for name, value in entry.assign.items() if current.get(name) != value}
+        kept = {
+            name: "equal" if current.get(name) == value else "filled"
+            for name, value in {**entry.fill, **entry.assign}.items()
+            if name not in fill and name not in assign
+        }
+        return WritePlan({**fill, **assign}, kept)
+
+
+@dataclass
+class NotingWorkStore:
+    """``WorkStore`` in memory: notes what is stored, in order; hands out its outbox once."""
+
+    clock: ManualClock
+    lease_lost_after: int | None = None  # conclusions that still succeed
+    renewals_left: int | None = None
+    conclusions: list[tuple[list[Enrichment], list[Deferral]]] = field(default_factory=list)
+    renewed: int = 0
+    outbox: list[OutboxEntry] = field(default_factory=list)
+    done: list[WriteRecord] = field(default_factory=list)
+    retries: list[DeliveryRetry] = field(default_factory=list)
+    fail_recording: Exception | None = None
+
+    async def renew(self, lease: Lease) -> Lease:
+        self.renewed += 1
+        if self.renewals_left is not None and self.renewed > self.renewals_left:
+            raise LeaseLost(lease.batch_id)
+        return replace(lease, until=self.clock.now() + timedelta(seconds=30))
+
+    async def conclude(
+        self, lease: Lease, enrichments: Sequence[Enrichment], deferrals: Sequence[Deferral], finished_at: datetime
+    ) -> None:
+        await asyncio.sleep(0)
+        if self.lease_lost_after is not None and len(self.conclusions) >= self.lease_lost_after:
+            raise LeaseLost(lease.batch_id)
+        self.conclusions.append((list(enrichments), list(deferrals)))
+
+    async def claim_deliveries(
+        self, owner: str, *, work_ids: Sequence[str] | None, limit: int, lease_seconds: float
+    ) -> list[OutboxEntry]:
+        settled = {item.entry.outbox_id for item in (*self.done, *self.retries)}
+        lines: dict[RecordRef, OutboxEntry] = {}
+        for entry in self.outbox:
+            if entry.outbox_id not in {item.entry.outbox_id for item in self.done}:
+                lines.setdefault(entry.ref, entry)
+        return [
+            entry
+            for entry in lines.values()
+            if entry.outbox_id not in settled and (work_ids is None or entry.work_id in work_ids)
+        ][:limit]
+
+    async def record_deliveries(
+        self, owner: str, done: Sequence[WriteRecord], retries: Sequence[DeliveryRetry]
+    ) -> None:
+        if self.fail_recording:
+            raise self.fail_recording
+        self.done += done
+        self.retries += retries
+
+    @property
+    def enrichments(self) -> list[Enrichment]:
+        return [item for enrichments, _ in self.conclusions for item in enrichments]
+
+    @property
+    def deferrals(self) -> list[Deferral]:
+        return [item for _, deferrals in self.conclusions for item in deferrals]
