@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor
 
 from enrichment_dagster.masking import Masker
 
+_HEARD = ("uvicorn", "uvicorn.error")  # whoever else ran a server in this process may have turned these down
 _QUIET = ("httpx", "httpcore", "aiohttp.access", "alembic", "uvicorn.access", "asyncio")
 
 
@@ -44,6 +45,8 @@ def configure_logging(process: str, json: bool, secrets: Iterable[str] = ()) -> 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    for name in _HEARD:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
