@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from enrichment_dagster.cli.up import addresses, build_supervisor, port_options,
 from enrichment_dagster.composition import open_stores
 from enrichment_dagster.settings import HOME_VARIABLE, load_settings
 from enrichment_dagster.store.ended import EndedEvent, ended_since
-from enrichment_dagster.supervise.supervisor import Supervisor
+from enrichment_dagster.supervise.supervisor import Interrupted, Supervisor
 
 if TYPE_CHECKING:
     from enrichment_dagster.sandbox.traffic import LeadSent
@@ -43,30 +44,49 @@ def demo(leads: int, rate: float, leave: bool, seconds: float, as_json: bool, **
     ports, show = ports_of(options), Show(as_json)
     home = Path(os.environ.get(HOME_VARIABLE) or ".enrichment/demo").resolve()
     stop = stop_signal()
-    supervisor = build_supervisor(ports, sandbox=True, tell=show.say, environ={**os.environ, HOME_VARIABLE: str(home)})
+    supervisor = build_supervisor(
+        ports,
+        sandbox=True,
+        tell=show.say,
+        environ={**os.environ, HOME_VARIABLE: str(home)},
+        interrupted=stop.is_set,
+    )
     show.say(f"starting; stores and logs are in {home}")
-    with supervisor.running():
+    ended = 0
+    with suppress(Interrupted), supervisor.running():
         show.addresses(addresses(supervisor))
-        watcher = Watcher(supervisor, show)
-        sender = threading.Thread(target=send_leads, args=(supervisor, leads, rate, show), daemon=True)
-        sender.start()
-        deadline = [float("inf")]
-
-        def done() -> bool:
-            watcher.look()
-            if leave and not sender.is_alive():
-                deadline[0] = min(deadline[0], time.monotonic() + seconds)
-            return stop.is_set() or (leave and watcher.ended >= leads) or time.monotonic() > deadline[0]
-
-        supervisor.watch(done)
+        ended = watch_leads(supervisor, show, stop, leads=leads, rate=rate, seconds=seconds if leave else None)
         show.say("stopping ...")
-    show.say(f"stopped; {watcher.ended} leads ended")
-    if leave and watcher.ended < leads:
-        raise Failure("not_enriched", f"{leads - watcher.ended} of {leads} leads did not end; see {home / 'logs'}")
+    show.say(f"stopped; {ended} leads ended")
+    if leave and ended < leads:
+        raise Failure("not_enriched", f"{leads - ended} of {leads} leads did not end; see {home / 'logs'}")
+
+
+def watch_leads(
+    supervisor: Supervisor, show: Show, stop: threading.Event, *, leads: int, rate: float, seconds: float | None
+) -> int:
+    """Send leads and show what becomes of them until told to stop; returns how many ended.
+
+    With ``seconds`` it also stops when all leads have ended, or so long after the last was sent.
+    """
+    watcher = Watcher(supervisor, show)
+    sender = threading.Thread(target=send_leads, args=(supervisor, leads, rate, show), daemon=True)
+    sender.start()
+    deadline = float("inf")
+
+    def done() -> bool:
+        nonlocal deadline
+        watcher.look()
+        if seconds is not None and not sender.is_alive():
+            deadline = min(deadline, time.monotonic() + seconds)
+        return stop.is_set() or (seconds is not None and watcher.ended >= leads) or time.monotonic() > deadline
+
+    supervisor.watch(done)
+    return watcher.ended
 
 
 class Show:
-    """Prints what happens, for people or for scripts."""
+    """Prints what happens: for people, or for scripts as JSON, one object a line."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
@@ -79,14 +99,15 @@ class Show:
     def addresses(self, found: dict[str, str]) -> None:
         """Print where to look."""
         if self._as_json:
-            print_json({"addresses": found})
+            print_json({"addresses": found}, compact=True)
         else:
             click.echo("\n" + "\n".join(f"{name:>10}  {value}" for name, value in found.items()) + "\n")
 
     def sent(self, lead: LeadSent) -> None:
         """Print a lead that was sent."""
         if self._as_json:
-            print_json({"sent": {"system": lead.system, "record_id": lead.record_id, "status": lead.status}})
+            sent = {"system": lead.system, "record_id": lead.record_id, "status": lead.status}
+            print_json({"sent": sent}, compact=True)
         else:
             took = lead.answer_seconds * 1_000
             click.echo(f"> {lead.system:<10} {lead.record_id:<18} {lead.email:<40} accepted in {took:.0f} ms")
@@ -94,7 +115,7 @@ class Show:
     def ended(self, event: EndedEvent) -> None:
         """Print what became of a lead."""
         if self._as_json:
-            print_json({"ended": asdict(event)})
+            print_json({"ended": asdict(event)}, compact=True)
             return
         sources = ", ".join(f"{name} {count}" for name, count in event.fields_by_provider.items())
         what = event.reason or sources or "nothing found"

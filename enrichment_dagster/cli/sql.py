@@ -17,9 +17,12 @@ from enrichment_dagster.cli.output import add_row, make_console, make_table, pri
 from enrichment_dagster.settings import HOME_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from enrichment_dagster.store.warehouse_query import QueryResult
 
 _DUCKDB = "duckdb"
+_READABLE = 12  # characters that a column needs
 
 
 @command(
@@ -75,10 +78,23 @@ def _run(settings: Settings, query: str) -> QueryResult:
 
 
 def _print_table(result: QueryResult) -> None:
+    console = make_console()
     table = make_table("", *result.columns)
     for row in result.rows:
         add_row(table, *row)
-    make_console().print(table)
+    if console.width < _READABLE * len(result.columns) and console.measure(table).maximum >= console.width:
+        _print_records(console, result)
+    else:
+        console.print(table)
+
+
+def _print_records(console: Console, result: QueryResult) -> None:
+    """Print one line per value: so many columns side by side would be a letter or two wide each."""
+    for number, row in enumerate(result.rows, 1):
+        table = make_table(f"row {number}", "column", "value")
+        for name, value in zip(result.columns, row, strict=True):
+            add_row(table, name, value)
+        console.print(table)
 
 
 def _print_csv(result: QueryResult) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +20,10 @@ from enrichment_dagster.cli.output import print_json
 from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.settings import CONFIG_VARIABLE, HOME_VARIABLE, load_settings, missing_secrets
 from enrichment_dagster.supervise.environment import Ports, sandbox_variables
-from enrichment_dagster.supervise.supervisor import Supervisor
+from enrichment_dagster.supervise.supervisor import Interrupted, Supervisor
 
 _PORTS = Ports()
+_FIRST_QUERY = "SELECT email, title, company_domain FROM contacts"
 
 
 def port_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -43,9 +48,14 @@ def ports_of(options: Mapping[str, Any]) -> Ports:
 
 
 def build_supervisor(
-    ports: Ports, *, sandbox: bool, tell: Callable[[str], None], environ: Mapping[str, str] | None = None
+    ports: Ports,
+    *,
+    sandbox: bool,
+    tell: Callable[[str], None],
+    environ: Mapping[str, str] | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Supervisor:
-    """Return a supervisor of this installation.
+    """Return a supervisor of this installation; ``interrupted`` says whether to give up the start.
 
     Raises:
         ConfigurationError: the configuration is wrong, or (without the sandbox) a secret is missing.
@@ -63,13 +73,14 @@ def build_supervisor(
         variables=variables,
         sandbox=sandbox,
         tell=tell,
+        interrupted=interrupted,
     )
 
 
 def stop_signal() -> threading.Event:
-    """Return an event that Ctrl-C or SIGTERM sets."""
+    """Return an event that Ctrl-C, SIGTERM or a closed terminal sets."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: stop.set())
     return stop
 
@@ -90,8 +101,8 @@ def up(sandbox: bool, as_json: bool, **options: Any) -> None:
             click.echo(message)
 
     stop = stop_signal()
-    supervisor = build_supervisor(ports, sandbox=sandbox, tell=tell)
-    with supervisor.running():
+    supervisor = build_supervisor(ports, sandbox=sandbox, tell=tell, interrupted=stop.is_set)
+    with suppress(Interrupted), supervisor.running():
         if as_json:
             print_json(addresses(supervisor))
         else:
@@ -104,10 +115,26 @@ def up(sandbox: bool, as_json: bool, **options: Any) -> None:
 
 
 def addresses(supervisor: Supervisor) -> dict[str, str]:
-    """Return where to look and what to type."""
+    """Return where to look and what to type, each as it works in a second terminal."""
+    us = f"{HOME_VARIABLE}={shlex.quote(_near(supervisor.home))} {_program()}"
     return {
         "dagster": supervisor.ports.webserver_url,
         "gateway": supervisor.ports.gateway_url,
-        "tables": f"ENRICHMENT_HOME={supervisor.home} enrichment sql 'FROM contacts'",
+        "state": f"{us} status",
+        "tables": f"{us} sql {shlex.quote(_FIRST_QUERY)}",
+        "one lead": f"{us} explain evt_...",
         "logs": str(supervisor.home / "logs"),
     }
+
+
+def _program() -> str:
+    """Return what to type for this command: its name where the path finds it, else the place that it was called by."""
+    called = Path(sys.argv[0])
+    found = shutil.which(called.name)
+    return called.name if found and Path(found) == called.absolute() else shlex.quote(_near(called))
+
+
+def _near(path: Path) -> str:
+    """Return a path as short as it works from here."""
+    full, here = path.absolute(), Path.cwd()
+    return str(full.relative_to(here)) if full.is_relative_to(here) else str(full)

@@ -53,7 +53,9 @@ def a_plan(*lookups: Lookup, **changes: Any) -> Plan:
     return Plan(**{**given, **changes})
 
 
-def a_value(field: str = "title", value: Any = "CTO", provider: str = "apollo", subject_key: str = PERSON) -> FieldValue:
+def a_value(
+    field: str = "title", value: Any = "CTO", provider: str = "apollo", subject_key: str = PERSON
+) -> FieldValue:
     return FieldValue(field, value, provider, subject_key, START)
 
 

@@ -152,8 +152,7 @@ class ScriptedCrm:
             raise self.down
         missing = CrmFailure("not_found", transient=False)
         return {
-            ref: self.failures.get(ref)
-            or (CrmRecord(ref, dict(self.records[ref])) if ref in self.records else missing)
+            ref: self.failures.get(ref) or (CrmRecord(ref, dict(self.records[ref])) if ref in self.records else missing)
             for ref in refs
         }
 

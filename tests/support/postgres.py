@@ -46,7 +46,7 @@ def _cluster(programs: Path, folder: Path) -> Iterator[str]:
     as_root = os.geteuid() == 0
     prefix = ["runuser", "-u", "postgres", "--"] if as_root else []
     if as_root:
-        folder = Path("/tmp") / f"enrichment-postgres-{uuid4().hex[:8]}"  # noqa: S108
+        folder = Path("/tmp") / f"enrichment-postgres-{uuid4().hex[:8]}"
         folder.mkdir(mode=0o700)
         shutil.chown(folder, "postgres", "postgres")
     data, port = folder / "data", _free_port()

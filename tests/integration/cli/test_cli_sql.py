@@ -33,6 +33,14 @@ def test_a_query_prints_a_table(env: dict[str, str]) -> None:
     assert "partial" in result.stdout
 
 
+def test_a_wide_row_is_printed_one_value_per_line(env: dict[str, str]) -> None:
+    """Eighteen columns side by side would be a few letters wide each."""
+    lines = call(env, "sql", "FROM events WHERE kind = 'event'").stdout.splitlines()
+    assert any(line.split() == ["event_type", "lead_created"] for line in lines)
+    narrow = call(env, "sql", "SELECT outcome, kind FROM events WHERE kind = 'event'").stdout
+    assert "row 1" not in narrow
+
+
 def test_a_query_as_json_and_csv(env: dict[str, str]) -> None:
     query = "SELECT work_id, cost_usd, finished_at, NULL AS nothing FROM events WHERE kind = 'event'"
     (row,) = json.loads(call(env, "sql", query, "--json").stdout)

@@ -40,7 +40,7 @@ def test_with_json_an_error_is_json_too(broken: dict[str, str]) -> None:
     error = json.loads(result.stdout)["error"]
     assert result.exit_code == 2
     assert set(error) == {"reason", "message", "problems"}
-    assert (error["reason"], len(error["problems"])) == ("configuration", 3)
+    assert (error["reason"], len(error["problems"])) == ("configuration", 4)
 
 
 def test_a_missing_file_says_how_to_name_it(tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""What a newcomer sees: leads are enriched, and Dagster's pages show how. Takes the pictures of the documentation.
+
+``ENRICHMENT_TEST_UPDATE_SCREENSHOTS=1`` writes the pictures to ``docs/images``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from support.demo import LEADS, ROOT, Demo
+from support.parts import require
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ASSETS = ("crm_events", "lead_enrichment", "crm_writeback", "contacts", "companies")
+CHECKS = ("field_coverage", "latency_target", "schema_violations")
+UPDATE_VARIABLE = "ENRICHMENT_TEST_UPDATE_SCREENSHOTS"
+MOST_BYTES = 300_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    require(CHROMIUM.exists(), f"{CHROMIUM} is missing")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, demo: Demo) -> Iterator[Page]:
+    demo.wait_for_ended(LEADS)
+    demo.wait_for(lambda: newest_run(demo)["status"] == "SUCCESS", "the success of the newest run", 30)
+    context = browser.new_context(viewport={"width": 1440, "height": 860}, timezone_id="UTC", locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
+    yield page
+    context.close()
+
+
+def ask_dagster(demo: Demo, query: str) -> Any:
+    request = urllib.request.Request(
+        f"{demo.url('webserver')}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)["data"]
+
+
+def newest_run(demo: Demo) -> dict[str, str]:
+    found = ask_dagster(
+        demo, '{ runsOrError(filter: {pipelineName: "lead_enrichment_job"}, limit: 1) '
+        "{ ... on Runs { results { runId status } } } }"
+    )  # fmt: skip
+    return found["runsOrError"]["results"][0]
+
+
+def in_graph(page: Page, asset: str) -> Locator:
+    return page.locator("svg").get_by_text(asset, exact=True).first
+
+
+def take(page: Page, tmp_path: Path, name: str) -> None:
+    """Take a picture once nothing moves any more."""
+    page.wait_for_timeout(500)
+    picture = tmp_path / f"{name}.png"
+    page.screenshot(path=picture, animations="disabled")
+    assert 10_000 < picture.stat().st_size < MOST_BYTES
+    if os.environ.get(UPDATE_VARIABLE) == "1":
+        (ROOT / "docs" / "images" / picture.name).write_bytes(picture.read_bytes())
+
+
+def test_every_lead_ends_and_says_where_its_fields_came_from(demo: Demo) -> None:
+    demo.wait_for_ended(LEADS)
+    assert {lead["status"] for lead in demo.sent} == {200}
+    assert {event["outcome"] for event in demo.ended} <= {"enriched", "partial", "skipped"}
+    enriched = [event for event in demo.ended if event["outcome"] == "enriched"]
+    assert enriched
+    assert all(event["fields_by_provider"].get("apollo") for event in enriched)
+    assert all(event["total_ms"] < 60_000 for event in demo.ended)
+
+
+def test_the_lineage(demo: Demo, page: Page, tmp_path: Path) -> None:
+    """The asset graph shows the way from the inbox to the CRM and the tables."""
+    page.goto(f"{demo.url('webserver')}/asset-groups")
+    page.get_by_text("Materialize all").wait_for()
+    page.keyboard.press("Alt+e")  # open all groups
+    expect(in_graph(page, "contacts")).to_be_attached()
+    page.reload()  # they stay open, and the graph is fitted into the page
+    for name in ASSETS:
+        expect(in_graph(page, name)).to_be_in_viewport()
+    take(page, tmp_path, "lineage")
+
+
+def test_the_newest_run(demo: Demo, page: Page, tmp_path: Path) -> None:
+    """The run says who started it, for which day, and that it succeeded."""
+    page.goto(f"{demo.url('webserver')}/runs/{newest_run(demo)['runId']}")
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+    expect(page.get_by_text("new_lead").first).to_be_visible()
+    for step in ("lead_enrichment", "crm_writeback", "project_records"):
+        expect(page.get_by_text(step, exact=True).first).to_be_attached()
+    take(page, tmp_path, "run")
+
+
+def test_the_checks_have_results(demo: Demo, page: Page, tmp_path: Path) -> None:
+    """The gateway reports each check without a run; the page shows three verdicts."""
+    page.goto(f"{demo.url('webserver')}/assets/lead_enrichment?view=checks")
+    expect(page.get_by_text("Checks (3)")).to_be_visible()
+    for name in CHECKS:
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    page.reload()  # the page looks for results when it is opened, and then every 15 seconds
+    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(len(CHECKS), timeout=30_000)
+    page.get_by_text("latency_target", exact=True).first.click()
+    expect(page.get_by_text("Evaluation result")).to_be_visible()
+    take(page, tmp_path, "checks")
