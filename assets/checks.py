@@ -20,7 +20,7 @@ def lane_checks(lane: Lane) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, enrichment: EnrichmentResource
     ) -> Iterator[dg.AssetCheckResult]:
         chosen = sorted(key.name for key in context.selected_asset_check_keys)
-        config = enrichment.config().event_types[lane.event_type]
+        config = enrichment.event_type(lane.event_type)
         for verdict in evaluate(enrichment.health(), lane.event_type, config, chosen, SystemClock().now()):
             yield check_result(lane, verdict)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from assets.lanes import DAY, OWNER, Lane
 from assets.metadata import batch_metadata
@@ -23,9 +24,8 @@ crm_events = dg.AssetSpec(
 class BatchConfig(dg.Config):
     """Which events a run takes: a batch that its sensor made, or all open events of the run's day."""
 
-    batch_id: str = ""
-    refresh: bool = False
-    """Replay the day's finished events as well (without ``batch_id`` only)."""
+    batch_id: str = Field("", description="The batch to take. Empty: all open events of the run's day.")
+    refresh: bool = Field(False, description="Without a batch: replay the day's finished events as well.")
 
 
 def enrichment_asset(lane: Lane) -> dg.AssetsDefinition:
@@ -55,6 +55,9 @@ def enrichment_asset(lane: Lane) -> dg.AssetsDefinition:
             day=context.partition_key,
             refresh=config.refresh,
         )
+        if config.batch_id and not (report.outcomes or report.deferred):
+            context.log.info("nothing to do: batch %s is finished, or another run has it in hand", config.batch_id)
+        enrichment.dispatch().beat(f"fresh:{lane.asset}")  # the idle heartbeat counts from here
         return dg.MaterializeResult(metadata=batch_metadata(report))
 
     return _asset

@@ -1,19 +1,19 @@
 """Jobs: a batch's run, the upkeep of stores, and checks on demand."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
-from dagster import DagsterRunStatus, RunsFilter
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.lanes import LANE_TAG, LANES, Lane
+from assets.lanes import LANES, Lane
+from assets.retention import Retention, delete_old_runs
 from enrichment_dagster.resources import EnrichmentResource
 
-BATCH_RUNS_KEPT = timedelta(hours=48)
-_DELETED_AT_ONCE = 200
-_ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 _MAX_RUNTIME_TAG = "dagster/max_runtime"
 _RECORDS = ("contacts", "companies")
+
+JOBS = (*(lane.job for lane in LANES), "writeback_job", "projection_job", "checks_job", "upkeep_job")
+"""Jobs that sensors, schedules and people start again and again."""
 
 
 def lane_job(lane: Lane) -> UnresolvedAssetJobDefinition:
@@ -45,6 +45,7 @@ checks_job = dg.define_asset_job(
     "checks_job",
     selection=dg.AssetSelection.checks_for_assets(*(lane.asset for lane in LANES)),
     description="Evaluate the checks of all lanes now.",
+    tags={_MAX_RUNTIME_TAG: "300"},
 )
 
 
@@ -54,35 +55,25 @@ def tidy_warehouse(context: dg.OpExecutionContext, enrichment: EnrichmentResourc
     context.log.info("warehouse: %s", enrichment.maintain())
 
 
-@dg.op(description="Delete batch runs older than 48 hours: Dagster keeps runs for ever otherwise.")
-def delete_old_runs(context: dg.OpExecutionContext) -> None:
+@dg.op(name="delete_old_runs", description="Delete runs that are 48 hours old: Dagster keeps them for ever otherwise.")
+def forget_runs(context: dg.OpExecutionContext) -> None:
     """Keep Dagster's storage bounded; what the runs did stays in the operational store and the warehouse."""
-    deleted = delete_batch_runs(context.instance, datetime.now(UTC) - BATCH_RUNS_KEPT)
-    context.log.info("deleted %s batch runs", deleted)
-
-
-def delete_batch_runs(instance: dg.DagsterInstance, before: datetime) -> int:
-    """Delete ended runs of lanes that were created before a moment; returns how many."""
-    filters = RunsFilter(statuses=_ENDED, tags={LANE_TAG: [lane.event_type for lane in LANES]}, created_before=before)
-    deleted = 0
-    while run_ids := instance.get_run_ids(filters, limit=_DELETED_AT_ONCE):
-        for run_id in run_ids:
-            instance.delete_run(run_id)
-        deleted += len(run_ids)
-    return deleted
+    deleted = delete_old_runs(context.instance, JOBS, Retention(), datetime.now(UTC))
+    context.log.info("deleted %s runs", deleted)
 
 
 @dg.job(description="Keep stores small: warehouse files, old runs.", tags={_MAX_RUNTIME_TAG: "1800"})
 def upkeep_job() -> None:
     """Tidy everything that grows."""
     tidy_warehouse()
-    delete_old_runs()
+    forget_runs()
 
 
 upkeep_schedule = dg.ScheduleDefinition(
     name="upkeep",
     job=upkeep_job,
     cron_schedule="17 * * * *",
+    description="Every hour: merge the warehouse's files, delete runs that are 48 hours old.",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

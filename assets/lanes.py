@@ -12,7 +12,7 @@ ATTEMPT_TAG = "enrichment/attempt"
 LANE_TAG = "enrichment/lane"
 OWNER = "team:revops"
 
-DAY = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_offset=1)
+DAY = dg.DailyPartitionsDefinition(start_date="2026-11-01", end_offset=1)
 """Days (UTC) of receipt; ``end_offset`` gives the running day a key."""
 
 

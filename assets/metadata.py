@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from enrichment_dagster.domain.latency import percentile
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.engine.batch import BatchReport
 from enrichment_dagster.engine.delivery import DeliveryReport
+
+if TYPE_CHECKING:
+    from enrichment_dagster.store.projector import ProjectionReport  # it brings duckdb along
 
 Metadata = Mapping[str, Any]
 
@@ -38,6 +41,18 @@ def delivery_metadata(report: DeliveryReport) -> Metadata:
         "put_off": sum(report.put_off.values()),
         "properties_written": report.properties_written,
         **({"put_off_reasons": dict(report.put_off)} if report.put_off else {}),
+    }
+
+
+def projection_metadata(report: ProjectionReport, table: str) -> Metadata:
+    """Return what a projection did to one table; without numbers when another projector was at work."""
+    if report.skipped_because_locked:
+        return {"left_to_another_projector": True}
+    return {
+        "rows_changed": report.rows.get(table, 0),
+        "rows_behind": report.lag_rows or 0,
+        "rows_quarantined": report.rejected,
+        "seconds": round(report.seconds, 3),
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.lanes import OWNER
+from assets.metadata import projection_metadata
 from enrichment_dagster.resources import EnrichmentResource
 
 _ABOUT = "Copied from the operational store past a watermark; open the warehouse with `enrichment sql`."
@@ -31,17 +32,11 @@ def records_asset(upstream: Sequence[str]) -> dg.AssetsDefinition:
             spec("companies", "Companies, one row each: the best known value of every field, with its provenance."),
         ],
     )
-    def project_records(enrichment: EnrichmentResource) -> Iterator[dg.MaterializeResult[Any]]:
-        report = enrichment.project()
+    def project_records(
+        context: dg.AssetExecutionContext, enrichment: EnrichmentResource
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        report = enrichment.project(owner=context.run.run_id)
         for name in ("contacts", "companies"):
-            yield dg.MaterializeResult(
-                asset_key=name,
-                metadata={
-                    "rows_changed": report.rows.get(name, 0),
-                    "rows_behind": report.lag_rows,
-                    "seconds": round(report.seconds, 3),
-                    "left_to_another_projector": report.skipped_because_locked,
-                },
-            )
+            yield dg.MaterializeResult(asset_key=name, metadata=projection_metadata(report, name))
 
     return project_records

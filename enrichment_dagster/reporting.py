@@ -17,9 +17,12 @@ class DagsterReporter:
         self._instance = DagsterInstance.get()
 
     def report(self, event_type: str, verdict: Verdict) -> None:
-        """Store a verdict as an evaluation of the asset check of the same name."""
+        """Store a verdict as an evaluation of the asset check of the same name; no lane, no check, no report."""
+        asset = _ASSETS.get(event_type)
+        if asset is None:
+            return
         evaluation = AssetCheckEvaluation(
-            asset_key=AssetKey([_ASSETS[event_type]]),
+            asset_key=AssetKey([asset]),
             check_name=verdict.check,
             passed=verdict.passed,
             metadata=dict(verdict.numbers),

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from assets.lanes import ATTEMPT_TAG, BATCH_TAG, LANE_TAG
-from enrichment_dagster.domain.dispatch import BatchState, RunState
+from enrichment_dagster.domain.dispatch import LEASE, BatchState, RunState
 
 LIVE = (
     DagsterRunStatus.QUEUED,
@@ -34,6 +34,11 @@ def live_runs(instance: DagsterInstance, lanes: Sequence[str]) -> int:
     return instance.get_runs_count(filters)
 
 
+def runs_since(instance: DagsterInstance, lanes: Sequence[str], moment: datetime) -> int:
+    """Return how many batch runs of these lanes were created since then; a day's own run makes batches, not runs."""
+    return instance.get_runs_count(RunsFilter(tags={LANE_TAG: list(lanes)}, created_after=moment))
+
+
 def with_runs(instance: DagsterInstance, batches: Sequence[BatchState]) -> list[BatchState]:
     """Look up the run of each batch's present attempt."""
     return [_with_run(instance, batch) for batch in batches]
@@ -46,7 +51,7 @@ def _with_run(instance: DagsterInstance, batch: BatchState) -> BatchState:
     since = record.update_timestamp
     aware = since if since.tzinfo else since.replace(tzinfo=UTC)
     state = _STATES.get(record.dagster_run.status, RunState.ENDED)
-    return replace(batch, run=state, run_since=aware)
+    return replace(batch, run=state, run_since=aware, run_id=record.dagster_run.run_id)
 
 
 def _run_record(instance: DagsterInstance, batch_id: str, attempt: int) -> dg.RunRecord | None:
@@ -60,7 +65,10 @@ def fail_runs(instance: DagsterInstance, batches: Sequence[BatchState], now: dat
     for batch in batches:
         record = _run_record(instance, batch.batch_id, batch.attempt)
         if record is not None and not record.dagster_run.is_finished:
-            quiet = round((now - max(batch.lease_until, batch.emitted_at)).total_seconds())
-            instance.report_run_failed(
-                record.dagster_run, message=f"The run's process gave no sign of life for {quiet} s; its batch is freed."
-            )
+            instance.report_run_failed(record.dagster_run, message=_obituary(batch, now))
+
+
+def _obituary(batch: BatchState, now: datetime) -> str:
+    last_sign = batch.lease_until - LEASE if batch.started else batch.emitted_at
+    seconds = round((now - last_sign).total_seconds())
+    return f"The run's process has given no sign of life for {seconds} s; its batch is freed for another run."

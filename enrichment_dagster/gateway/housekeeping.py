@@ -34,7 +34,7 @@ class CheckReporter:
     evaluate: Evaluate
     report: Report
     clock: Clock
-    _told: dict[tuple[str, str], tuple[bool, datetime]] = field(default_factory=dict)
+    _told: dict[tuple[str, str], tuple[tuple[bool, bool], datetime]] = field(default_factory=dict)
 
     def step(self) -> int:
         """Evaluate all checks and report what is due; returns how many were reported."""
@@ -43,13 +43,18 @@ class CheckReporter:
             for verdict in verdicts:
                 if self._is_news(event_type, verdict):
                     self.report(event_type, verdict)
-                    self._told[event_type, verdict.check] = (verdict.passed, self.clock.now())
+                    self._told[event_type, verdict.check] = (_gist(verdict), self.clock.now())
                     reported += 1
         return reported
 
     def _is_news(self, event_type: str, verdict: Verdict) -> bool:
         told = self._told.get((event_type, verdict.check))
-        return told is None or told[0] != verdict.passed or self.clock.now() - told[1] >= REPEAT_REPORT
+        return told is None or told[0] != _gist(verdict) or self.clock.now() - told[1] >= REPEAT_REPORT
+
+
+def _gist(verdict: Verdict) -> tuple[bool, bool]:
+    """Return what of a verdict is news when it changes: passed or not, on events or on none."""
+    return verdict.passed, bool(verdict.numbers.get("samples"))
 
 
 def every(seconds: float, name: str, step: Callable[[], object], clock: Clock) -> Background:
@@ -68,14 +73,11 @@ def every(seconds: float, name: str, step: Callable[[], object], clock: Clock) -
 
 
 def watch_daemon(last_tick: Callable[[], datetime | None], clock: Clock) -> Callable[[], None]:
-    """Return a step that says, once per outage, that no sensor ticks."""
-    state = {"dead": False}
+    """Return a step that says, once per outage, that no sensor ticks. An outage is counted from now at the earliest."""
+    state, begun = {"dead": False}, clock.now()
 
     def step() -> None:
-        tick = last_tick()
-        if tick is None:
-            return
-        age = clock.now() - tick
+        age = clock.now() - max(last_tick() or begun, begun)
         dead = age > DEAD_DAEMON
         if dead and not state["dead"]:
             _log.error("no sensor has ticked; events are safe but wait", seconds=round(age.total_seconds()))

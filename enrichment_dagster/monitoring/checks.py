@@ -38,18 +38,19 @@ def latency_verdict(journeys: Sequence[Journey], target_seconds: float, now: dat
         "target_seconds": target_seconds,
         **{f"p{p}_seconds": round(percentile(total, p / 100), 3) for p in (50, 95, 99)},
     }
-    passed = p95 <= target_seconds and oldest <= target_seconds
-    if passed:
-        return Verdict(LATENCY, True, f"p95 {p95:.1f} s of {target_seconds:g} s, {len(total)} events", numbers)
-    hop, seconds = _slow_hop(journeys, now)
+    if p95 <= target_seconds and oldest <= target_seconds:
+        message = f"p95 {p95:.1f} s of {target_seconds:g} s, {len(total)} events" if total else "no events"
+        return Verdict(LATENCY, True, message, numbers)
+    hop, seconds = _slow_hop([journey for journey in journeys if journey.seconds(now) > target_seconds], now)
     what = f"p95 is {p95:.1f} s" if p95 > target_seconds else f"an open event is {oldest:.0f} s old"
     message = f"{what}, the target is {target_seconds:g} s; the slow hop is {hop} (p95 {seconds:.1f} s)"
     return Verdict(LATENCY, False, message, {**numbers, "slow_hop": hop, "slow_hop_p95_seconds": round(seconds, 3)})
 
 
-def _slow_hop(journeys: Sequence[Journey], now: datetime) -> tuple[str, float]:
+def _slow_hop(late: Sequence[Journey], now: datetime) -> tuple[str, float]:
+    """Return where the late events lost their time; the others would drown a few that are stuck."""
     by_hop: dict[str, list[float]] = {}
-    for journey in journeys:
+    for journey in late:
         for name, seconds in journey.hops(now).items():
             by_hop.setdefault(name, []).append(seconds)
     slowest = max(by_hop, key=lambda name: percentile(by_hop[name], 0.95))
@@ -59,12 +60,13 @@ def _slow_hop(journeys: Sequence[Journey], now: datetime) -> tuple[str, float]:
 def coverage_verdict(missing: Sequence[Sequence[str]], wanted: Sequence[str], floor: float) -> Verdict:
     """Check that enough of the wanted fields are filled; ``missing`` lists those that are not, per enriched event."""
     events = len(missing)
-    gaps = Counter(name for names in missing for name in names)
+    gaps = Counter(name for names in missing for name in names if name in wanted)
     share = 1.0 - sum(gaps.values()) / (events * len(wanted)) if events and wanted else 1.0
     numbers: dict[str, Any] = {"samples": events, "coverage": round(share, 4), "floor": floor}
     numbers.update({f"filled_{name}": round(1 - gaps[name] / events, 4) for name in wanted if events})
     worst = ", ".join(f"{name} {1 - count / events:.0%}" for name, count in gaps.most_common(3))
-    message = f"{share:.0%} of the wanted fields are filled" + (f"; least: {worst}" if worst else "")
+    message = f"{share:.0%} of the wanted fields are filled" if events else "no events"
+    message += f"; least: {worst}" if worst else ""
     return Verdict(COVERAGE, share >= floor, message, numbers, severe=False)
 
 
@@ -74,5 +76,6 @@ def violations_verdict(stored: int, quarantined: Mapping[str, int], ceiling: flo
     share = bad / (stored + bad) if stored + bad else 0.0
     numbers = {"samples": stored + bad, "quarantined": bad, "share": round(share, 4), "ceiling": ceiling}
     worst = ", ".join(f"{name} {count}" for name, count in Counter(quarantined).most_common(3))
-    message = f"{bad} of {stored + bad} values are in quarantine" + (f"; most: {worst}" if worst else "")
+    message = f"{bad} of {stored + bad} values are in quarantine" if stored + bad else "no values"
+    message += f"; most: {worst}" if worst else ""
     return Verdict(VIOLATIONS, share <= ceiling, message, numbers, severe=False)

@@ -15,7 +15,6 @@ from support.clock import ManualClock
 from support.rig import Rig
 
 from assets.lanes import LANES
-from enrichment_dagster.composition import open_stores
 from enrichment_dagster.domain.dispatch import BatchState, Policy
 from enrichment_dagster.domain.event import Event
 from enrichment_dagster.ports import Lease
@@ -31,10 +30,9 @@ _REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("enrichment"),
 
 
 class LaneRig(Rig):
-    """One lane. Dagster stamps its rows by the machine's clock: ours starts at the same moment."""
+    """One lane, over stores that exist. Dagster stamps its rows by the machine's clock: ours starts at that moment."""
 
     def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
-        open_stores(settings).close()  # creates the schema
         super().__init__(settings.home, ManualClock(datetime.now(UTC)))
         self.settings = settings
         self.instance = instance

@@ -1,0 +1,157 @@
+"""Checks and freshness of a lane as Dagster holds them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from support.dagster_lane import LANE, LaneRig
+from support.dagster_product import Product
+
+from enrichment_dagster.definitions import defs
+from enrichment_dagster.gateway.housekeeping import CheckReporter
+from enrichment_dagster.monitoring.checks import COVERAGE, LATENCY, VIOLATIONS
+from enrichment_dagster.reporting import DagsterReporter
+from enrichment_dagster.verdicts import CHECKS, evaluate
+
+ASSET = dg.AssetKey(LANE.asset)
+
+
+def latest(instance: dg.DagsterInstance, check: str) -> dg.AssetCheckEvaluation:
+    key = dg.AssetCheckKey(ASSET, check)
+    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert record.event is not None
+    found = record.event.dagster_event
+    assert found is not None
+    evaluation = found.event_specific_data
+    assert isinstance(evaluation, dg.AssetCheckEvaluation)
+    return evaluation
+
+
+def test_the_checks_job_evaluates_every_check_of_every_lane(product: Product) -> None:
+    """No traffic passes, with ``samples: 0``; an event that nobody takes fails the lane, and its hop is named."""
+    job = defs.resolve_job_def("checks_job")
+    assert job.execute_in_process(instance=product.instance).success
+    for check in CHECKS:
+        found = latest(product.instance, check)
+        assert (found.passed, found.metadata["samples"].value) == (True, 0)
+
+    stuck = product.new_contact(1)
+    event_at = datetime.now(UTC) - timedelta(minutes=5)
+    product.receive(stuck, at=event_at)
+    assert job.execute_in_process(instance=product.instance).success  # a failed check is news, not a failed run
+    found = latest(product.instance, LATENCY)
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.ERROR
+    assert found.metadata["slow_hop"].value == "queue_wait"
+    assert "the slow hop is queue_wait" in str(found.description)
+    assert found.metadata["open"].value == 1
+    assert float(found.metadata["oldest_open_seconds"].value) >= 300
+
+
+def test_an_event_counts_before_anybody_has_pumped_it(rig: LaneRig) -> None:
+    """A dead pump must not make the lane look idle."""
+    rig.arrive(1)
+    rig.clock.advance(61)
+    config = rig.settings.config.event_types["lead_created"]
+    (verdict,) = evaluate(rig.health, "lead_created", config, [LATENCY], rig.clock.now())
+    assert not verdict.passed
+
+
+def test_verdicts_come_in_the_order_asked_for(rig: LaneRig) -> None:
+    config = rig.settings.config.event_types["lead_created"]
+    order = [VIOLATIONS, LATENCY, COVERAGE]
+    assert [v.check for v in evaluate(rig.health, "lead_created", config, order, rig.clock.now())] == order
+
+
+# --- reported by the gateway -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reporter(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> DagsterReporter:
+    monkeypatch.setattr(dg.DagsterInstance, "get", staticmethod(lambda: instance))
+    return DagsterReporter()
+
+
+def test_a_verdict_is_seen_in_dagster_without_a_run(
+    rig: LaneRig, reporter: DagsterReporter, instance: dg.DagsterInstance
+) -> None:
+    config = rig.settings.config.event_types["lead_created"]
+
+    def evaluate_all():
+        return {"lead_created": evaluate(rig.health, "lead_created", config, list(CHECKS), rig.clock.now())}
+
+    gateway = CheckReporter(evaluate_all, reporter.report, rig.clock)
+    assert gateway.step() == 3
+    assert latest(instance, LATENCY).passed
+    rig.arrive(1)
+    rig.clock.advance(61)
+    assert gateway.step() == 1
+    assert not latest(instance, LATENCY).passed
+    assert instance.get_runs_count() == 0
+
+
+def test_an_event_type_without_a_lane_has_no_check_to_report_to(
+    reporter: DagsterReporter, rig: LaneRig, instance: dg.DagsterInstance
+) -> None:
+    """``enrichment.yaml`` may name more than Dagster knows; the other lanes' reports must go on."""
+    config = rig.settings.config.event_types["lead_created"]
+    for verdict in evaluate(rig.health, "lead_created", config, list(CHECKS), rig.clock.now()):
+        reporter.report("visit_created", verdict)
+    assert instance.get_asset_keys() == []
+
+
+# --- freshness -------------------------------------------------------------------------------------------------------
+
+
+def test_the_lane_has_a_freshness_policy_and_the_derived_assets_have_none() -> None:
+    """Deliveries and tables stand still when there is nothing to do: only the lane itself gives signs of life."""
+    graph = defs.resolve_asset_graph()
+    policy = graph.get(ASSET).freshness_policy
+    assert isinstance(policy, dg.FreshnessPolicy)
+    assert policy.fail_window.to_timedelta() == LANE.freshness  # type: ignore[attr-defined]
+    others = [key for key in graph.get_all_asset_keys() if key != ASSET]
+    assert [graph.get(key).freshness_policy for key in others] == [None] * len(others)
+
+
+def test_an_idle_lane_gives_one_sign_of_life_in_half_a_window(rig: LaneRig) -> None:
+    """Asset events have no retention in Dagster: they are counted."""
+    (beat,) = rig.ticker.heartbeat()
+    assert beat.partition == rig.clock.now().date().isoformat()
+    rig.clock.advance(149)
+    assert rig.ticker.heartbeat() == []
+    rig.clock.advance(1.1)
+    assert len(rig.ticker.heartbeat()) == 1
+
+
+def test_a_lane_whose_events_wait_gives_no_sign_of_life(rig: LaneRig) -> None:
+    """Ticks come, but nothing gets done: the freshness policy must notice."""
+    rig.arrive(1)
+    rig.dispatch.pump()
+    rig.clock.advance(29.9)
+    assert rig.ticker.heartbeat()
+    rig.clock.advance(151)
+    assert rig.ticker.heartbeat() == []
+
+
+def test_a_lane_with_an_open_batch_gives_no_sign_of_life(rig: LaneRig) -> None:
+    rig.arrive(1)
+    rig.request()
+    assert rig.ticker.heartbeat() == []
+
+
+def test_dagster_stores_the_sign_of_life_of_a_real_tick(rig: LaneRig) -> None:
+    """The daemon reports what the tick returns; today's partition exists."""
+    answer = rig.ticker.watch()
+    assert str(answer.skip_reason.skip_message) == "nothing is due"  # type: ignore[union-attr]
+    (beat,) = answer.asset_events
+    assert isinstance(beat, dg.AssetMaterialization)
+    rig.instance.report_runless_asset_event(beat)
+    stored = rig.instance.get_latest_materialization_event(ASSET)
+    assert stored is not None
+    assert stored.asset_materialization is not None
+    assert stored.asset_materialization.metadata["heartbeat"].value is True
+    partitions = defs.resolve_asset_graph().get(ASSET).partitions_def
+    assert partitions is not None
+    assert partitions.has_partition_key(str(beat.partition))

@@ -1,0 +1,138 @@
+"""The quick checks of a lane, over plain values."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from support.clock import START
+
+from enrichment_dagster.domain.latency import Journey
+from enrichment_dagster.monitoring.checks import coverage_verdict, latency_verdict, violations_verdict
+
+
+def at(seconds: float | None):
+    return None if seconds is None else START + timedelta(seconds=seconds)
+
+
+def journey(occurred=0.0, received=1.0, started=3.0, finished=5.0, delivered=6.0, owed=False) -> Journey:
+    return Journey(at(occurred), at(received), at(started), at(finished), at(delivered), awaits_delivery=owed)
+
+
+NOW = at(600)
+DONE = journey()
+
+
+# --- latency ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_lane_without_traffic_passes_and_says_so() -> None:
+    verdict = latency_verdict([], 60, NOW)
+    assert verdict.passed
+    assert (verdict.numbers["samples"], verdict.message) == (0, "no events")
+
+
+def test_events_within_the_target_pass_with_their_percentiles() -> None:
+    verdict = latency_verdict([DONE, journey(delivered=20.0)], 60, NOW)
+    assert verdict.passed
+    assert {name: verdict.numbers[name] for name in ("samples", "open", "p50_seconds", "p99_seconds")} == {
+        "samples": 2,
+        "open": 0,
+        "p50_seconds": 6.0,
+        "p99_seconds": 20.0,
+    }
+
+
+def test_the_target_itself_is_still_in_time() -> None:
+    assert latency_verdict([journey(delivered=60.0)], 60, NOW).passed
+    assert not latency_verdict([journey(delivered=60.001)], 60, NOW).passed
+
+
+def test_five_late_events_in_a_hundred_are_tolerated_six_are_not() -> None:
+    """The target holds for 95 % of the events."""
+    late = journey(delivered=90.0)
+    assert latency_verdict([DONE] * 95 + [late] * 5, 60, NOW).passed
+    assert not latency_verdict([DONE] * 94 + [late] * 6, 60, NOW).passed
+
+
+def test_one_open_event_older_than_the_target_fails_the_lane() -> None:
+    """A dead lane has no finished events that could be slow."""
+    verdict = latency_verdict([DONE] * 99 + [journey(started=None, finished=None, delivered=None)], 60, NOW)
+    assert not verdict.passed
+    assert verdict.message.startswith("an open event is 600 s old, the target is 60 s")
+    assert verdict.numbers["open"] == 1
+
+
+STUCK = [
+    (journey(started=None, finished=None, delivered=None), "queue_wait"),
+    (journey(finished=None, delivered=None), "processing"),
+    (journey(delivered=None, owed=True), "delivery"),
+]
+LATE = [(journey(occurred=-100.0), "ingest_lag"), (journey(delivered=100.0), "delivery")]
+
+
+@pytest.mark.parametrize(("late", "hop"), STUCK + LATE)
+def test_the_message_names_the_hop_where_the_time_was_lost(late: Journey, hop: str) -> None:
+    verdict = latency_verdict([late], 60, NOW)
+    assert not verdict.passed
+    assert verdict.numbers["slow_hop"] == hop
+    assert f"the slow hop is {hop}" in verdict.message
+
+
+@pytest.mark.parametrize(("stuck", "hop"), STUCK)
+def test_one_stuck_event_is_not_blamed_on_the_hop_of_those_in_time(stuck: Journey, hop: str) -> None:
+    """200 events that took 40 s of the 60 in another hop surround it."""
+    others = [
+        journey(received=0.1, started=0.2, finished=40.0, delivered=41.0),
+        journey(received=0.1, started=40.0, finished=40.2, delivered=41.0),
+    ]
+    assert latency_verdict([*others * 100, stuck], 60, NOW).numbers["slow_hop"] == hop
+
+
+# --- coverage --------------------------------------------------------------------------------------------------------
+
+
+def test_coverage_of_nothing_passes_and_says_so() -> None:
+    verdict = coverage_verdict([], ["email", "title"], 0.5)
+    assert verdict.passed
+    assert (verdict.numbers["samples"], verdict.message) == (0, "no events")
+
+
+def test_coverage_is_the_share_of_wanted_fields_that_are_filled() -> None:
+    verdict = coverage_verdict([["title"], [], ["title", "email"]], ["email", "title"], 0.5)
+    assert verdict.numbers["coverage"] == 0.5
+    assert verdict.numbers["filled_title"] == pytest.approx(0.3333)
+    assert verdict.passed
+    assert verdict.message == "50% of the wanted fields are filled; least: title 33%, email 67%"
+
+
+def test_too_little_coverage_is_a_warning() -> None:
+    """Providers know what they know: nobody is called out of bed for it."""
+    verdict = coverage_verdict([["email", "title"]], ["email", "title"], 0.5)
+    assert not verdict.passed
+    assert not verdict.severe
+
+
+def test_fields_that_are_no_longer_wanted_do_not_count() -> None:
+    """Events of before a change of the configuration list fields that nobody asks for any more."""
+    assert coverage_verdict([["phone", "fax"]], ["email"], 0.5).numbers["coverage"] == 1.0
+
+
+# --- violations ------------------------------------------------------------------------------------------------------
+
+
+def test_violations_of_nothing_pass_and_say_so() -> None:
+    verdict = violations_verdict(0, {}, 0.05)
+    assert (verdict.passed, verdict.numbers["samples"], verdict.message) == (True, 0, "no values")
+
+
+def test_violations_are_counted_by_provider_and_field_and_named() -> None:
+    verdict = violations_verdict(90, {"apollo.phone": 7, "clearbit.employees": 3}, 0.05)
+    assert not verdict.passed
+    assert not verdict.severe
+    assert verdict.numbers["share"] == 0.1
+    assert verdict.message == "10 of 100 values are in quarantine; most: apollo.phone 7, clearbit.employees 3"
+
+
+def test_as_many_violations_as_allowed_pass() -> None:
+    assert violations_verdict(95, {"apollo.phone": 5}, 0.05).passed
