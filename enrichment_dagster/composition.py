@@ -31,6 +31,7 @@ from enrichment_dagster.store.dispatch import DispatchStore
 from enrichment_dagster.store.health import PROJECTOR_BEAT, HealthStore
 from enrichment_dagster.store.ledger import SqlLedger
 from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
+from enrichment_dagster.store.runs import RunStore
 from enrichment_dagster.store.work import RENEW_EVERY_SECONDS, SqlWorkStore
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Stores:
     def health(self) -> HealthStore:
         """Return the checks' view."""
         return HealthStore(self.journal, self.ops, self.clock)
+
+    def runs(self) -> RunStore:
+        """Return the runs' signs of life."""
+        return RunStore(self.ops, self.clock)
 
     def close(self) -> None:
         """Close both databases."""

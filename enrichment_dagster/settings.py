@@ -120,11 +120,15 @@ def parse_config(text: str) -> EnrichmentConfig:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise ConfigurationError([f"{where}not YAML: {getattr(error, 'problem', error)}"]) from error
+    lines, problems = _lines(text)
     try:
-        return EnrichmentConfig.model_validate(raw)
+        config = EnrichmentConfig.model_validate(raw)
     except ValidationError as error:
-        lines = _lines(text)
-        raise ConfigurationError([_problem(item, lines) for item in error.errors()]) from None
+        problems = [*problems, *(_problem(item, lines) for item in error.errors())]
+        raise ConfigurationError(problems) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return config
 
 
 def _problem(item: Any, lines: Mapping[tuple[str, ...], int]) -> str:
@@ -134,16 +138,22 @@ def _problem(item: Any, lines: Mapping[tuple[str, ...], int]) -> str:
     return f"{where}{'.'.join(place) or 'enrichment.yaml'}: {item['msg'].removeprefix('Value error, ')}"
 
 
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line of every key and list entry in the file."""
+def _lines(text: str) -> tuple[dict[tuple[str, ...], int], list[str]]:
+    """Return the line of every key and list entry in the file, and the keys that stand there twice."""
     found: dict[tuple[str, ...], int] = {}
+    twice: list[str] = []
 
     def walk(node: yaml.Node, place: tuple[str, ...]) -> None:
         found.setdefault(place, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
+            keys = set()
             for key, value in node.value:
-                found[(*place, str(key.value))] = key.start_mark.line + 1
-                walk(value, (*place, str(key.value)))
+                here, line = (*place, str(key.value)), key.start_mark.line + 1
+                if here in keys:  # YAML would silently take the last one
+                    twice.append(f"line {line}: {'.'.join(here)}: stands here for the second time")
+                keys.add(here)
+                found[here] = line
+                walk(value, here)
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
                 walk(value, (*place, str(index)))
@@ -151,7 +161,7 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if root is not None:
         walk(root, ())
-    return found
+    return found, twice
 
 
 def missing_secrets(settings: Settings) -> list[str]:

@@ -5,11 +5,21 @@ Secrets are never in the file: it names environment variables (``*_env``), which
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from enrichment_dagster.domain.fields import FIELDS, GROUPS
+from enrichment_dagster.domain.config_checks import problems_between
+from enrichment_dagster.domain.fields import GROUPS
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
@@ -66,16 +76,6 @@ class EventTypeConfig(_Model):
     )
     follow_up_seconds: list[Seconds] = Field(default_factory=lambda: [300.0, 1_800.0, 7_200.0])
 
-    @model_validator(mode="after")
-    def _known_fields(self) -> Self:
-        unknown = [name for name in self.wanted if name not in FIELDS and name not in GROUPS]
-        if unknown:
-            known = ", ".join([*GROUPS, *FIELDS])
-            raise ValueError(f"wanted: no field or group is called {', '.join(unknown)}; known are {known}")
-        if self.deadline_seconds >= self.latency_target_seconds:
-            raise ValueError("deadline_seconds must be smaller than latency_target_seconds, which includes waiting")
-        return self
-
     @property
     def fields(self) -> tuple[str, ...]:
         """Return the wanted fields, groups resolved, without repeats."""
@@ -96,17 +96,6 @@ class CrmObjectConfig(_Model):
 
     mapping: dict[str, str]
     status: StatusProperties
-
-    @model_validator(mode="after")
-    def _known_fields(self) -> Self:
-        if unknown := [name for name in self.mapping if name not in FIELDS]:
-            raise ValueError(f"mapping: no field is called {', '.join(unknown)}; known are {', '.join(FIELDS)}")
-        if "email" not in self.mapping:
-            raise ValueError("mapping: email is missing, without it no record can be enriched")
-        targets = [*self.mapping.values(), self.status.status, self.status.missing_fields, self.status.enriched_at]
-        if twice := sorted({name for name in targets if targets.count(name) > 1}):
-            raise ValueError(f"mapping: two of our fields go to the same property: {', '.join(twice)}")
-        return self
 
 
 class HubSpotConfig(_Model):
@@ -190,15 +179,21 @@ class EnrichmentConfig(_Model):
     cache: CacheConfig = CacheConfig()
     runs: RunEconomyConfig = RunEconomyConfig()
 
-    @model_validator(mode="after")
-    def _waterfalls_name_lookups(self) -> Self:
-        known = {f"{name}.{lookup}" for name, provider in self.providers.items() for lookup in provider.lookups}
-        problems = [
-            f"event_types.{event_type}.waterfall: no provider offers {step}; known are {', '.join(sorted(known))}"
-            for event_type, config in self.event_types.items()
-            for step in config.waterfall
-            if step not in known
-        ]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _all_problems_at_once(cls, raw: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        """Report what is wrong inside an entry together with what is wrong between entries."""
+        found = [_line(place, message, raw) for place, message in problems_between(raw)]
+        try:
+            config = check(raw)
+        except ValidationError as error:
+            found = [*(_line(item["loc"], item["msg"], item["input"]) for item in error.errors()), *found]
+        if found:
+            raise ValidationError.from_exception_data(cls.__name__, found)
+        return config
+
+
+def _line(place: tuple[str | int, ...], message: str, value: Any) -> InitErrorDetails:
+    # As a parameter, because a custom error's text is a template.
+    kind = PydanticCustomError("configuration", "{problem}", {"problem": message})
+    return InitErrorDetails(type=kind, loc=place, input=value)

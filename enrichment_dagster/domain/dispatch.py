@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+LEASE = timedelta(seconds=30)
+"""How long a batch belongs to a run that gives no sign of life; a living one renews it three times as often."""
+
 STUCK_START = timedelta(seconds=25)
 """A run that is starting for longer has lost its process."""
 
@@ -43,6 +46,13 @@ class BatchState:
     lease_until: datetime
     run: RunState = RunState.UNKNOWN
     run_since: datetime | None = None  # last change of the run's state
+    run_id: str = ""
+    owner: str = ""  # the run that took the lease
+
+    @property
+    def in_other_hands(self) -> bool:
+        """Say whether a run of an earlier attempt, given up as stuck in its start, took the lease after all."""
+        return bool(self.owner and self.run_id) and self.owner != self.run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +141,7 @@ def _verdict(batch: BatchState, now: datetime) -> str:
     if batch.run is RunState.UNKNOWN:
         return _unknown_run(batch, leased)
     if batch.run is RunState.ENDED:
-        return "release" if batch.started else _retry_with_patience(batch, now)
+        return _ended_run(batch, leased, now)
     if batch.run is RunState.QUEUED or leased:
         return "wait"
     if batch.started:
@@ -143,6 +153,12 @@ def _unknown_run(batch: BatchState, leased: bool) -> str:
     if not batch.started:
         return "emit"
     return "wait" if leased else "release"
+
+
+def _ended_run(batch: BatchState, leased: bool, now: datetime) -> str:
+    if not batch.started:
+        return _retry_with_patience(batch, now)
+    return "wait" if leased and batch.in_other_hands else "release"
 
 
 def _retry_with_patience(batch: BatchState, now: datetime) -> str:

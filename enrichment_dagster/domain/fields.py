@@ -84,7 +84,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Field names by group, in catalogue order."""
 
-NEVER_VALUES = frozenset({"", "n/a", "na", "none", "null", "-", "--", "tbd", "[not provided]"})
+NEVER_VALUES = frozenset({"", "n/a", "na", "none", "null", "unknown", "-", "--", "tbd", "[not provided]"})
 """Texts that forms and vendors send in place of nothing (lower case)."""
 
 

@@ -27,6 +27,10 @@ class InvalidValueError(ValueError):
     """A value can't be brought into its field's form; the message is a stable reason code."""
 
 
+_MEANT = frozenset({("email_status", "unknown")})
+"""Where such a text says something: the verifier could not tell."""
+
+
 def normalise(field: str, raw: Any) -> Value | None:
     """Bring a raw value into the form of its field.
 
@@ -35,7 +39,7 @@ def normalise(field: str, raw: Any) -> Value | None:
     Raises:
         InvalidValueError: the value is of the wrong type or not of the field's form.
     """
-    if raw is None or (isinstance(raw, str) and _is_nothing(raw)):
+    if raw is None or (isinstance(raw, str) and _is_nothing(raw) and (field, raw) not in _MEANT):
         return None
     return _NORMALISERS[FIELDS[field].kind](raw)
 

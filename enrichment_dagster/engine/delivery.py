@@ -99,7 +99,7 @@ class Deliverer:
     def _put_off(
         self, entries: Sequence[OutboxEntry], step: _Step, reason: str, retry_after_seconds: float | None
     ) -> None:
-        settled = {item.entry.outbox_id for item in (*step.done, *step.retries)}
+        settled = {item.entry.outbox_id for item in step.done} | {item.entry.outbox_id for item in step.retries}
         step.retries.extend(
             self._retry(entry, reason, retry_after_seconds) for entry in entries if entry.outbox_id not in settled
         )

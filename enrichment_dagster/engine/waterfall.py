@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -156,7 +156,11 @@ async def _ask(draft: Draft, lookup: Lookup, query: Query, plan: Plan, buyer: Bu
         reason = MissingReason.TIMEOUT if timed_out else MissingReason.PROVIDER_DOWN
         draft.knowledge.obstruct(lookup.gives, reason)
         return
-    kept = draft.knowledge.add(_values(draft, lookup, purchase, plan))
+    fresh = [value for value in _values(draft, lookup, purchase, plan) if value.field not in draft.knowledge.values]
+    if fresh:
+        # The call's price stands once, on the first value that it added.
+        fresh[0] = replace(fresh[0], cost_micros=purchase.cost_micros)
+    kept = draft.knowledge.add(fresh)
     draft.bought.update(value.field for value in kept)
 
 
@@ -164,8 +168,9 @@ def _values(draft: Draft, lookup: Lookup, purchase: Purchase, plan: Plan) -> lis
     """Bring an answer into our forms; what does not fit its field is set aside with the reason."""
     assert purchase.answer is not None
     values: list[FieldValue] = []
-    cost = purchase.cost_micros
-    company_key = _company_key(next((raw.value for raw in purchase.answer.values if raw.field == "company_domain"), None))
+    company_key = _company_key(
+        next((raw.value for raw in purchase.answer.values if raw.field == "company_domain"), None)
+    )
     for raw in purchase.answer.values:
         is_company = FIELDS[raw.field].level is Level.COMPANY
         subject_key = (company_key if is_company else None) or _subject_key(draft, raw.field)
@@ -190,11 +195,9 @@ def _values(draft: Draft, lookup: Lookup, purchase: Purchase, plan: Plan) -> lis
                 confidence=raw.confidence,
                 verified_at=verified,
                 expires_at=purchase.fetched_at + plan.value_ttl,
-                cost_micros=cost,
                 request_id=purchase.answer.request_id,
             )
         )
-        cost = 0  # the call's price stands on its first value only
     return values
 
 

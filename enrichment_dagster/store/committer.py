@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store.database import Database
@@ -50,6 +51,7 @@ class GroupCommitter:
         self._database = database
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._closed = False
+        self._gate = threading.Lock()  # nothing may be queued behind the closing mark: nobody would answer it
         self._thread = threading.Thread(target=self._run, name=f"committer-{name}", daemon=True)
         self._thread.start()
 
@@ -59,19 +61,21 @@ class GroupCommitter:
         Raises:
             StoreError: the committer is closed.
         """
-        if self._closed:
-            raise StoreError("the store is closed")
         future: Future[Any] = Future()
-        self._queue.put(_Request(handler, item, future))
+        with self._gate:
+            if self._closed:
+                raise StoreError("the store is closed")
+            self._queue.put(_Request(handler, item, future))
         result: Result_co = await asyncio.wrap_future(future)
         return result
 
     def close(self) -> None:
         """Finish what was asked and stop the thread."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
-            self._thread.join()
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
 
     def _run(self) -> None:
         stop = False
@@ -110,6 +114,10 @@ class GroupCommitter:
                     (group, group[0].handler(connection, [request.item for request in group]))
                     for group in groups.values()
                 ]
+        except OperationalError as error:  # the database itself: each further try would only wait as long again
+            for request in requests:
+                request.future.set_exception(error)
+            return
         except Exception as error:  # noqa: BLE001 - the thread must live; whoever asked gets the error
             self._commit_one_by_one(requests, error)
             return

@@ -33,8 +33,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that only reads: it never waits for a writer."""
-        with self.engine.connect() as connection, connection.begin():
+        """Open a transaction that only reads: it never waits for a writer, and all its queries see one moment."""
+        options = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == "postgresql" else {}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @contextmanager

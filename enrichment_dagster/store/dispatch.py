@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from enrichment_dagster.clock import Clock
-from enrichment_dagster.domain.dispatch import MAX_CRASHES, BatchState, DueGroup, split_size
+from enrichment_dagster.domain.dispatch import LEASE, MAX_CRASHES, SPLIT_SIZES, BatchState, DueGroup, split_size
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.ports import BatchHandOver, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
@@ -121,7 +121,6 @@ class DispatchStore:
         """Make a batch of a group's oldest due events; None when another tick was quicker."""
         with self._ops.write() as connection:
             now_ms = to_ms(self._clock.now())
-            crashes = [n for n in range(MAX_CRASHES + 1) if split_size(n, max_batch) == group.max_size]
             due = (
                 select(work.c.work_id, work.c.event_id, work.c.received_at_ms)
                 .where(
@@ -129,7 +128,7 @@ class DispatchStore:
                     work.c.event_type == event_type,
                     work.c.due_at_ms <= now_ms,
                     work.c.day == group.day,
-                    work.c.crashes.in_(crashes),
+                    _shares_batch(group.max_size, max_batch),
                 )
                 .order_by(work.c.due_at_ms, work.c.seq)
                 .limit(group.max_size)
@@ -137,20 +136,34 @@ class DispatchStore:
             rows = connection.execute(due.with_for_update(skip_locked=True)).all()
             return _new_batch(connection, event_type, group.day, rows, now_ms) if rows else None
 
-    def assign_day(self, event_type: str, day: str, *, refresh: bool, limit: int) -> BatchHandOver | None:
-        """Make a batch of a day's work, due now or later; ``refresh`` replays the day's finished events too."""
+    def assign_day(
+        self, event_type: str, day: str, *, refresh: bool, limit: int, owner: str = ""
+    ) -> BatchHandOver | None:
+        """Make a batch of a day's work, due now or later; ``refresh`` replays the day's finished events too.
+
+        ``owner`` is the run that asks: the batch is born with its lease, or a tick would hand it to Dagster as well.
+        Events that workers died with come last and in small batches, as in a lane.
+        """
         with self._ops.write() as connection:
             now_ms = to_ms(self._clock.now())
             if refresh:
                 _replay_day(connection, event_type, day, now_ms)
+            mine = (work.c.state == "due") & (work.c.event_type == event_type) & (work.c.day == day)
+            crashes = connection.execute(select(func.min(work.c.crashes)).where(mine)).scalar()
+            if crashes is None:
+                return None
+            size = split_size(crashes, limit)
             due = (
                 select(work.c.work_id, work.c.event_id, work.c.received_at_ms)
-                .where(work.c.state == "due", work.c.event_type == event_type, work.c.day == day)
+                .where(mine, _shares_batch(size, limit))
                 .order_by(work.c.seq)
-                .limit(limit)
+                .limit(size)
             )
             rows = connection.execute(due.with_for_update(skip_locked=True)).all()
-            return _new_batch(connection, event_type, day, rows, now_ms) if rows else None
+            batch = _new_batch(connection, event_type, day, rows, now_ms) if rows else None
+            if batch and owner:
+                _lease_to(connection, batch.batch_id, owner, now_ms)
+            return batch
 
     def finish(self, batch_ids: Sequence[str]) -> None:
         """Close batches whose events all have a final state."""
@@ -159,7 +172,12 @@ class DispatchStore:
 
     def release(self, batch_ids: Sequence[str]) -> None:
         """Free batches whose worker died: their open events become due again, in smaller company each time."""
+        if not batch_ids:
+            return
         with self._ops.write() as connection:
+            # Batches before the counter, as in a run's terminal transaction: in another order they could deadlock.
+            ids = select(batches.c.batch_id).where(batches.c.batch_id.in_(batch_ids)).order_by(batches.c.batch_id)
+            connection.execute(ids.with_for_update())
             now_ms, rev = to_ms(self._clock.now()), next_rev(connection)
             for batch_id in batch_ids:
                 _release(connection, batch_id, now_ms, rev)
@@ -211,6 +229,20 @@ def _work_row(row: Any, rev: int, now_ms: int) -> dict[str, Any]:
     }
 
 
+def _shares_batch(size: int, max_batch: int) -> ColumnElement[bool]:
+    """Select the work that goes into batches of this size: by the number of workers that died with it."""
+    last = len(SPLIT_SIZES) - 1
+    crashes = [n for n in range(len(SPLIT_SIZES)) if split_size(n, max_batch) == size]
+    some = work.c.crashes.in_(crashes)
+    return some | (work.c.crashes >= last) if last in crashes else some
+
+
+def _lease_to(connection: Connection, batch_id: str, owner: str, now_ms: int) -> None:
+    until = now_ms + round(LEASE.total_seconds() * 1_000)
+    mine = update(batches).where(batches.c.batch_id == batch_id)
+    connection.execute(mine.values(owner=owner, started_attempt=batches.c.attempt, lease_until_ms=until))
+
+
 def _batch_state(row: Any) -> BatchState:
     return BatchState(
         batch_id=row["batch_id"],
@@ -219,6 +251,7 @@ def _batch_state(row: Any) -> BatchState:
         started=row["started_attempt"] == row["attempt"],
         emitted_at=from_ms(row["emitted_at_ms"]),
         lease_until=from_ms(row["lease_until_ms"]),
+        owner=row["owner"],
     )
 
 

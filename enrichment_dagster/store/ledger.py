@@ -15,7 +15,7 @@ from enrichment_dagster.ports import Answer, AttemptKey, Cached, InFlight, Opene
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import from_ms, to_ms
 from enrichment_dagster.store.rows import Row, dialect_insert, next_rev
-from enrichment_dagster.store.tables import attempts, cache
+from enrichment_dagster.store.tables import MAX_REQUEST_ID, attempts, cache
 
 _Key = tuple[str, str, str]
 
@@ -114,7 +114,7 @@ def _settled(item: Settlement, now_ms: int, rev: int) -> dict[str, Any]:
         "b_state": item.outcome,
         "b_reason": item.reason,
         "b_http_status": item.http_status,
-        "b_request_id": item.answer.request_id if item.answer else "",
+        "b_request_id": item.answer.request_id[:MAX_REQUEST_ID] if item.answer else "",
         "b_cost_micros": item.cost_micros,
         "b_latency_ms": item.latency_ms,
         "b_settled_at_ms": now_ms,
@@ -164,7 +164,8 @@ def _open_attempts(connection: Connection, items: Sequence[_Begin], now: datetim
         return {}
     rev = next_rev(connection)
     _give_up_lost(connection, now, rev)
-    rows = {_key(item.key): _attempt_row(item, now, rev) for item in items}
+    # The first to ask for a key gets the attempt, so it stands under their event.
+    rows = {_key(item.key): _attempt_row(item, now, rev) for item in reversed(items)}
     statement = dialect_insert(connection, attempts).on_conflict_do_nothing().returning(attempts.c.attempt_id)
     inserted = set(connection.execute(statement, list(rows.values())).scalars())
     return {key: row["attempt_id"] for key, row in rows.items() if row["attempt_id"] in inserted}

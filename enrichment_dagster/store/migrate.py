@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-from sqlalchemy import inspect, text
+from sqlalchemy import func, inspect, select, text
 
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.settings import Settings
@@ -17,6 +17,7 @@ from enrichment_dagster.store.database import Database, open_postgres, open_sqli
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_SECONDS = 30.0
+_LOCK_KEY = 7_310_002  # any constant: names migrations among Postgres' advisory locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,15 @@ def open_ops_database(settings: Settings) -> Database:
 
 def _open(settings: Settings, schema: Schema, path: Path) -> Database:
     database = open_postgres(settings.store_url) if settings.store_url else open_sqlite(path)
-    if _version(database, schema) != schema.head:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        # Processes that start together must not both create tables.
-        with FileLock(settings.home / "migrate.lock", timeout=_LOCK_SECONDS):
-            upgrade(database, schema)
+    try:
+        if _version(database, schema) != schema.head:
+            settings.home.mkdir(parents=True, exist_ok=True)
+            # Processes that start together must not both create tables.
+            with FileLock(settings.home / "migrate.lock", timeout=_LOCK_SECONDS):
+                upgrade(database, schema)
+    except BaseException:
+        database.dispose()
+        raise
     return database
 
 
@@ -83,6 +88,9 @@ def upgrade(database: Database, schema: Schema) -> None:
             f"the {schema.name} store has schema {found}, newer than this version knows: upgrade the product"
         )
     with database.write() as connection:
+        if connection.dialect.name == "postgresql":
+            # Other machines share this database but not the file lock.
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK_KEY)))
         config.attributes["connection"] = connection
         config.attributes["version_table"] = schema.version_table
         command.upgrade(config, "head")

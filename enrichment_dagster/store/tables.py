@@ -27,6 +27,9 @@ from sqlalchemy import (
 journal_metadata = MetaData()
 ops_metadata = MetaData()
 
+MAX_REQUEST_ID = 200
+"""A vendor's request id is cut here: it is the only text of a vendor's that goes into a column of limited length."""
+
 _Seq = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements only an INTEGER key
 
 
@@ -158,7 +161,7 @@ attempts = Table(
     Column("state", String(20), nullable=False),  # "sent" until settled as "hit", "miss", "error" or "unknown"
     Column("reason", String(60), nullable=False, default=""),
     Column("http_status", Integer),
-    Column("request_id", String(200), nullable=False, default=""),
+    Column("request_id", String(MAX_REQUEST_ID), nullable=False, default=""),
     Column("reserved_micros", BigInteger, nullable=False),
     Column("cost_micros", BigInteger, nullable=False, default=0),
     Column("latency_ms", Integer),
@@ -204,7 +207,7 @@ field_values = Table(
     Column("verified_at_ms", BigInteger),
     Column("expires_at_ms", BigInteger),
     Column("cost_micros", BigInteger, nullable=False),
-    Column("request_id", String(200), nullable=False),
+    Column("request_id", String(MAX_REQUEST_ID), nullable=False),
     _rev(),
     UniqueConstraint("work_id", "subject_key", "field", "provider"),
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.dispatch import LEASE
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.errors import LeaseLost
 from enrichment_dagster.ports import (
@@ -25,9 +26,16 @@ from enrichment_dagster.ports import (
 from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.rows import Row, dialect_insert, event_from_row, next_rev
-from enrichment_dagster.store.tables import batches, crm_writes, field_values, outbox, quarantine, work
+from enrichment_dagster.store.tables import (
+    MAX_REQUEST_ID,
+    batches,
+    crm_writes,
+    field_values,
+    outbox,
+    quarantine,
+    work,
+)
 
-LEASE = timedelta(seconds=30)
 RENEW_EVERY_SECONDS = 10.0
 
 
@@ -135,19 +143,20 @@ class SqlWorkStore:
         now_ms = to_ms(self._clock.now())
         due = _claimable(claim, now_ms)
         rows = connection.execute(due.with_for_update(skip_locked=True)).mappings().all()
-        first = {(row["system"], row["object_type"], row["record_id"]): row for row in reversed(rows)}
-        chosen = sorted(first.values(), key=lambda row: (row["created_at_ms"], row["outbox_id"]))
-        if chosen:
+        if rows:
             connection.execute(
                 update(outbox)
-                .where(outbox.c.outbox_id.in_([row["outbox_id"] for row in chosen]))
+                .where(outbox.c.outbox_id.in_([row["outbox_id"] for row in rows]))
                 .values(owner=claim.owner, lease_until_ms=now_ms + round(claim.lease_seconds * 1_000))
             )
-        return [_entry(row) for row in chosen]
+        return [_entry(row) for row in rows]
 
 
 def _claimable(claim: _Claim, now_ms: int) -> Any:
-    """Select what may be delivered: due, unleased, and first in its record's line."""
+    """Select what may be delivered: due, unleased, and first in its record's line.
+
+    The line has a strict order, so that exactly one entry of a record is first, whoever asks and at whatever moment.
+    """
     ahead = outbox.alias("ahead")
     same_record = (
         (ahead.c.system == outbox.c.system)
@@ -156,7 +165,8 @@ def _claimable(claim: _Claim, now_ms: int) -> Any:
         & (ahead.c.state == "owed")
         & (ahead.c.outbox_id != outbox.c.outbox_id)
     )
-    older = (ahead.c.created_at_ms < outbox.c.created_at_ms) | (ahead.c.lease_until_ms >= now_ms)
+    same_moment = (ahead.c.created_at_ms == outbox.c.created_at_ms) & (ahead.c.outbox_id < outbox.c.outbox_id)
+    older = (ahead.c.created_at_ms < outbox.c.created_at_ms) | same_moment | (ahead.c.lease_until_ms >= now_ms)
     statement = (
         select(outbox)
         .where(
@@ -191,7 +201,11 @@ def _entry(row: Row) -> OutboxEntry:
 
 _FINISH = (
     update(work)
-    .where(work.c.work_id == bindparam("b_work_id"), work.c.state == "assigned")
+    .where(
+        work.c.work_id == bindparam("b_work_id"),
+        work.c.batch_id == bindparam("b_batch_id"),
+        work.c.state == "assigned",
+    )
     .values(
         {
             name: bindparam(f"b_{name}")
@@ -221,10 +235,10 @@ def _conclude(connection: Connection, conclusion: _Conclusion) -> LeaseLost | No
         if rows:
             connection.execute(dialect_insert(connection, table).on_conflict_do_nothing(), rows)
     if conclusion.enrichments:
-        finished = [_finished(item, lease.owner, now_ms, rev) for item in conclusion.enrichments]
+        finished = [_finished(item, lease, now_ms, rev) for item in conclusion.enrichments]
         connection.execute(_FINISH, finished)
     for deferral in conclusion.deferrals:
-        _defer(connection, deferral, rev)
+        _defer(connection, lease, deferral, rev)
     _finish_batch(connection, lease.batch_id, now_ms)
     return None
 
@@ -252,7 +266,7 @@ def _value_rows(item: Enrichment, rev: int) -> list[dict[str, Any]]:
             "verified_at_ms": None if value.verified_at is None else to_ms(value.verified_at),
             "expires_at_ms": None if value.expires_at is None else to_ms(value.expires_at),
             "cost_micros": value.cost_micros,
-            "request_id": value.request_id,
+            "request_id": value.request_id[:MAX_REQUEST_ID],
             "rev": rev,
         }
         for value in item.values
@@ -291,11 +305,15 @@ def _outbox_row(entry: OutboxEntry, now_ms: int) -> dict[str, Any]:
     }
 
 
+_GAP = "/gap-"
+
+
 def _follow_up_row(item: Enrichment, rev: int) -> dict[str, Any]:
     event, follow_up = item.item.event, item.follow_up
     assert follow_up is not None
     return {
-        "work_id": f"{event.event_id}/gap-{follow_up.tries}",
+        # A replay has follow-ups of its own: under the first enrichment's ids they would be taken for repeats.
+        "work_id": f"{item.item.work_id.partition(_GAP)[0]}{_GAP}{follow_up.tries}",
         "seq": 0,
         "kind": str(WorkKind.GAP_FILL),
         "event_id": event.event_id,
@@ -317,11 +335,12 @@ def _follow_up_row(item: Enrichment, rev: int) -> dict[str, Any]:
     }
 
 
-def _finished(item: Enrichment, run_id: str, now_ms: int, rev: int) -> dict[str, Any]:
+def _finished(item: Enrichment, lease: Lease, now_ms: int, rev: int) -> dict[str, Any]:
     return {
         "b_work_id": item.item.work_id,
+        "b_batch_id": lease.batch_id,
         "b_state": "done",
-        "b_run_id": run_id,
+        "b_run_id": lease.owner,
         "b_started_at_ms": to_ms(item.started_at),
         "b_finished_at_ms": now_ms,
         "b_outcome": str(item.outcome),
@@ -332,8 +351,10 @@ def _finished(item: Enrichment, run_id: str, now_ms: int, rev: int) -> dict[str,
     }
 
 
-def _defer(connection: Connection, deferral: Deferral, rev: int) -> None:
-    mine = (work.c.work_id == deferral.item.work_id) & (work.c.state == "assigned")
+def _defer(connection: Connection, lease: Lease, deferral: Deferral, rev: int) -> None:
+    mine = (
+        (work.c.work_id == deferral.item.work_id) & (work.c.batch_id == lease.batch_id) & (work.c.state == "assigned")
+    )
     values = {
         "state": "due",
         "batch_id": None,

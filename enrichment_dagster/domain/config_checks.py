@@ -1,0 +1,79 @@
+"""What the entries of ``enrichment.yaml`` demand of each other, looked up in the raw file.
+
+The raw file, and not the parsed models, because a wrong type in one place must not hide a wrong name in another: the
+operator gets all problems at once, each at its own line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from enrichment_dagster.domain.fields import FIELDS, GROUPS
+
+Place = tuple[str | int, ...]
+Problem = tuple[Place, str]
+
+_DEFAULT_DEADLINE_SECONDS = 25.0
+
+
+def problems_between(raw: Any) -> Iterator[Problem]:
+    """Return every problem that lies between entries. What has the wrong shape is left to the models."""
+    lookups = [
+        f"{provider}.{lookup}"
+        for provider, config in _entries(raw, "providers")
+        for lookup, _ in _entries(config, "lookups")
+    ]
+    for event_type, config in _entries(raw, "event_types"):
+        for place, message in _event_type(config, lookups):
+            yield ("event_types", event_type, *place), message
+    for system, crm in _entries(raw, "crm"):
+        for kind, config in _entries(crm, "objects"):
+            for place, message in _crm_object(config):
+                yield ("crm", system, "objects", kind, *place), message
+
+
+def _entries(raw: Any, name: str) -> list[tuple[str, Any]]:
+    found = raw.get(name) if isinstance(raw, Mapping) else None
+    return [(str(key), value) for key, value in found.items()] if isinstance(found, Mapping) else []
+
+
+def _texts(config: Any, name: str) -> list[tuple[int, str]]:
+    found = config.get(name) if isinstance(config, Mapping) else None
+    return [(n, text) for n, text in enumerate(found) if isinstance(text, str)] if isinstance(found, list) else []
+
+
+def _event_type(config: Any, lookups: list[str]) -> Iterator[Problem]:
+    for index, name in _texts(config, "wanted"):
+        if name not in FIELDS and name not in GROUPS:
+            known = ", ".join(dict.fromkeys([*GROUPS, *FIELDS]))
+            yield ("wanted", index), f"no field or group is called {name}; known are {known}"
+    for index, step in _texts(config, "waterfall"):
+        if "." in step and step not in lookups:
+            yield ("waterfall", index), f"no provider offers {step}; known are {', '.join(sorted(lookups)) or 'none'}"
+    target = _number(config, "latency_target_seconds", None)
+    deadline = _number(config, "deadline_seconds", _DEFAULT_DEADLINE_SECONDS)
+    if target is not None and deadline is not None and deadline >= target:
+        yield (
+            ("deadline_seconds",),
+            f"must be smaller than latency_target_seconds ({target:g}), which includes waiting; it is {deadline:g}",
+        )
+
+
+def _number(config: Any, name: str, default: float | None) -> float | None:
+    found = config.get(name, default) if isinstance(config, Mapping) else None
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _crm_object(config: Any) -> Iterator[Problem]:
+    mapping = dict(_entries(config, "mapping"))
+    for name in mapping:
+        if name not in FIELDS:
+            yield ("mapping", name), f"no field is called {name}; known are {', '.join(FIELDS)}"
+    if mapping and "email" not in mapping:
+        yield ("mapping",), "email is missing, without it no record can be enriched"
+    status = {name: target for name, target in _entries(config, "status") if name != "values"}
+    owners: dict[str, str] = {}
+    for name, target in [*((f"mapping.{n}", t) for n, t in mapping.items()), *status.items()]:
+        if isinstance(target, str) and owners.setdefault(target, name) != name:
+            yield ("mapping",), f"{owners[target]} and {name} go to the same property, {target}"

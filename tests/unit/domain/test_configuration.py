@@ -1,0 +1,138 @@
+"""``enrichment.yaml``: all problems at once, each with its place, its line and what to change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.environment import SMALL_CONFIG
+
+from enrichment_dagster.errors import ConfigurationError
+from enrichment_dagster.settings import load_settings, missing_secrets, parse_config
+
+SHIPPED = Path(__file__).parents[3] / "enrichment.yaml"
+
+
+def changed(*changes: tuple[str, str]) -> str:
+    text = SMALL_CONFIG
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(text)
+    return [problem.partition("; known are")[0] for problem in caught.value.problems]
+
+
+def test_the_shipped_file_is_valid():
+    config = parse_config(SHIPPED.read_text(encoding="utf-8"))
+    assert config.event_types["lead_created"].fields[0] == "email"
+    assert config.crm.object_config("salesforce", "lead") is not None
+
+
+def test_the_small_file_of_the_tests_is_valid_and_complete_by_defaults():
+    config = parse_config(SMALL_CONFIG)
+    assert config.retry.attempts == 3
+    assert config.runs.max_batch == 500
+    assert config.crm.object_config("salesforce", "lead") is None
+
+
+def test_groups_are_resolved_without_repeats():
+    config = parse_config(changed(("[email, title, company_name]", "[title, contact, verification]")))
+    assert config.event_types["lead_created"].fields == (
+        "title", "email", "first_name", "last_name", "seniority", "city", "state", "country", "email_status",
+    )  # fmt: skip
+
+
+def test_all_problems_are_reported_at_once_those_inside_entries_and_those_between_them():
+    """An operator who fixes one problem only to be told of the next one gives up on the third."""
+    text = changed(
+        ("[email, title, company_name]", "[email, titel, company_name]"),
+        ("apollo.person, clearbit.combined", "apollo.person, clearbit.combi"),
+        ("latency_target_seconds: 60", "latency_target_seconds: 20"),
+        ("price_usd: 0.05", "price_usd: -1"),
+        ("title: jobtitle", "title: email"),
+        ("company_name: company", "firma: company"),
+        ("client_secret_envs: [HUBSPOT_CLIENT_SECRET]", "client_secret_envs: []\n    tolerance: 3"),
+    )
+    assert problems(text) == [
+        "line 17: providers.clearbit.lookups.combined.price_usd: Input should be greater than or equal to 0",
+        "line 31: intake.hubspot.client_secret_envs: List should have at least 1 item after validation, not 0",
+        "line 32: intake.hubspot.tolerance: Extra inputs are not permitted",
+        "line 5: event_types.lead_created.wanted.1: no field or group is called titel",
+        "line 6: event_types.lead_created.waterfall.1: no provider offers clearbit.combi",
+        "line 3: event_types.lead_created.deadline_seconds: must be smaller than latency_target_seconds (20), "
+        "which includes waiting; it is 25",
+        "line 22: crm.hubspot.objects.contact.mapping.firma: no field is called firma",
+        "line 22: crm.hubspot.objects.contact.mapping: mapping.email and mapping.title go to the same property, email",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("version: 1", "version: 2", "line 1: version: Input should be 1"),
+        ("version: 1\n", "", "version: Field required"),
+        ("  lead_created:", "  Lead-Created:", "line 3: event_types.Lead-Created.[key]: String should match pattern"),
+        ("email: email, ", "", "line 22: crm.hubspot.objects.contact.mapping: email is missing"),
+        ("status: enrichment_status", "status: company", "line 22: crm.hubspot.objects.contact.mapping: "),
+        ("api_key_env: APOLLO_API_KEY", "api_key_env: secret", "line 10: providers.apollo.api_key_env: String should"),
+        (
+            "price_usd: 0.02",
+            "price_usd: cheap",
+            "line 12: providers.apollo.lookups.person.price_usd: Input should be a",
+        ),
+        ("https://api.apollo.io", "api.apollo.io", "line 9: providers.apollo.base_url: Input should be a valid URL"),
+        ("      contact:", "      deal:", "line 21: crm.hubspot.objects.deal.[key]: Input should be 'contact'"),
+        ("  clearbit:", "  apollo:", "line 13: providers.apollo: stands here for the second time"),
+    ],
+)
+def test_a_single_mistake_is_shown_at_its_line(old, new, expected):
+    assert any(problem.startswith(expected) for problem in problems(changed((old, new)))), problems(changed((old, new)))
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("version: [", "line 1: not YAML: "),
+        ("a: 1\n b: 2", "line 2: not YAML: "),
+        ("", "enrichment.yaml: Input should be a valid dictionary"),
+        ("- 1", "enrichment.yaml: Input should be a valid dictionary"),
+    ],
+)
+def test_a_file_that_is_no_configuration_at_all_says_so(text, start):
+    assert problems(text)[0].startswith(start)
+
+
+def test_the_error_reads_as_a_list():
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(changed(("version: 1", "version: 2")))
+    assert str(caught.value) == "1 problem in the configuration:\n  - line 1: version: Input should be 1"
+
+
+def test_a_missing_file_says_which_variable_to_set(tmp_path):
+    with pytest.raises(ConfigurationError, match="set ENRICHMENT_CONFIG to your"):
+        load_settings({"ENRICHMENT_CONFIG": str(tmp_path / "nowhere.yaml")})
+
+
+def test_every_secret_that_is_named_and_absent_is_reported_and_blank_is_absent(make_settings):
+    assert missing_secrets(make_settings()) == []
+    assert missing_secrets(make_settings(APOLLO_API_KEY=" ", HUBSPOT_CLIENT_SECRET="")) == [
+        "set the environment variable APOLLO_API_KEY (providers.apollo needs it)",
+        "set the environment variable HUBSPOT_CLIENT_SECRET (intake.hubspot needs it)",
+    ]
+
+
+def test_settings_never_show_a_secret(make_settings):
+    settings = make_settings()
+    assert "sandbox-apollo-key" not in repr(settings) + repr(settings.environment)
+
+
+def test_base_urls_come_from_the_environment_first(make_settings):
+    settings = make_settings(APOLLO_BASE_URL="http://127.0.0.1:9/apollo/")
+    apollo = settings.config.providers["apollo"].base_url
+    assert settings.base_url("apollo", apollo) == "http://127.0.0.1:9/apollo"
+    assert make_settings().base_url("apollo", apollo) == "https://api.apollo.io"
