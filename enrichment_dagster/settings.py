@@ -2,8 +2,8 @@
 
 Environment: ``ENRICHMENT_CONFIG`` (path of the file, default ``enrichment.yaml``), ``ENRICHMENT_HOME`` (where stores
 live, default ``.enrichment``), ``ENRICHMENT_STORE_URL`` (a Postgres URL instead of SQLite files),
-``ENRICHMENT_PUBLIC_URL`` (overrides where senders reach the gateway), ``<PROVIDER>_BASE_URL`` and the secrets that the
-file names.
+``ENRICHMENT_CATALOG_URL`` (the same for the warehouse's catalog), ``ENRICHMENT_PUBLIC_URL`` (overrides where senders
+reach the gateway), ``<PROVIDER>_BASE_URL`` and the secrets that the file names.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from enrichment_dagster.errors import ConfigurationError
 CONFIG_VARIABLE = "ENRICHMENT_CONFIG"
 HOME_VARIABLE = "ENRICHMENT_HOME"
 STORE_URL_VARIABLE = "ENRICHMENT_STORE_URL"
+CATALOG_URL_VARIABLE = "ENRICHMENT_CATALOG_URL"
 PUBLIC_URL_VARIABLE = "ENRICHMENT_PUBLIC_URL"
 
 
@@ -48,6 +49,12 @@ class Settings:
     def store_url(self) -> str | None:
         """Return the URL of a Postgres operational store, or None for the SQLite files under ``home``."""
         url = self.secret(STORE_URL_VARIABLE)
+        return url.get_secret_value() if url else None
+
+    @property
+    def catalog_url(self) -> str | None:
+        """Return the URL of a Postgres warehouse catalog, or None for the SQLite file under ``home``."""
+        url = self.secret(CATALOG_URL_VARIABLE)
         return url.get_secret_value() if url else None
 
     def public_url(self, path: str, configured: Any) -> str:
