@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check lock clean
+.PHONY: help setup demo test check bench soak lock clean
 help:  ## Show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -29,6 +29,13 @@ check: $(READY)  ## Run the linters and the type checker
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+bench: $(READY)  ## Measure what the targets speak of (15 minutes, idle machine) and record it in benchmarks/
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py --report
+
+soak: $(READY)  ## Kill every process twenty times under load and audit the account (an hour); records it in benchmarks/
+	$(BIN)/python benchmarks/soak.py --kills 20
 
 lock:  ## Resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

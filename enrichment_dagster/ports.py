@@ -283,7 +283,8 @@ class WorkItem:
     work_id: str  # the event id, or the event id with a suffix for follow-ups
     kind: WorkKind
     event: Event
-    tries: int = 0  # follow-ups and deferrals made so far
+    tries: int = 0  # follow-ups made so far
+    deferrals: int = 0  # times that it was put off because its CRM was down
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class BatchRunner:
     def _defer(self, item: WorkItem) -> Deferral:
         """Put off what can't be looked at: its CRM is down and the event itself does not say whom it is about."""
         seconds = backoff_seconds(
-            item.tries, first=_FIRST_DEFERRAL_SECONDS, longest=_LONGEST_DEFERRAL_SECONDS, jitter=self._rng.random()
+            item.deferrals, first=_FIRST_DEFERRAL_SECONDS, longest=_LONGEST_DEFERRAL_SECONDS, jitter=self._rng.random()
         )
         return Deferral(item, "crm_down", self._clock.now() + timedelta(seconds=seconds))
 

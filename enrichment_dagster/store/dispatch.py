@@ -139,7 +139,9 @@ class DispatchStore:
     def assign_day(
         self, event_type: str, day: str, *, refresh: bool, limit: int, owner: str = ""
     ) -> BatchHandOver | None:
-        """Make a batch of a day's work, due now or later; ``refresh`` replays the day's finished events too.
+        """Make a batch of a day's work; ``refresh`` replays the day's finished events too.
+
+        Events that were put off are taken before they are due, follow-ups are not: their provider needs the time.
 
         ``owner`` is the run that asks: the batch is born with its lease, or a tick would hand it to Dagster as well.
         Events that workers died with come last and in small batches, as in a lane.
@@ -148,7 +150,8 @@ class DispatchStore:
             now_ms = to_ms(self._clock.now())
             if refresh:
                 _replay_day(connection, event_type, day, now_ms)
-            mine = (work.c.state == "due") & (work.c.event_type == event_type) & (work.c.day == day)
+            in_time = (work.c.kind != str(WorkKind.GAP_FILL)) | (work.c.due_at_ms <= now_ms)
+            mine = (work.c.state == "due") & (work.c.event_type == event_type) & (work.c.day == day) & in_time
             crashes = connection.execute(select(func.min(work.c.crashes)).where(mine)).scalar()
             if crashes is None:
                 return None

@@ -101,7 +101,8 @@ work = Table(
     Column("state", String(20), nullable=False),  # "due", "assigned", "done"
     Column("due_at_ms", BigInteger, nullable=False),
     Column("batch_id", String(40)),
-    Column("tries", Integer, nullable=False, default=0),  # follow-ups and deferrals
+    Column("tries", Integer, nullable=False, default=0),  # follow-ups made before this one
+    Column("deferrals", Integer, nullable=False, default=0),  # times that its CRM was down
     Column("crashes", Integer, nullable=False, default=0),  # batches that died with this work in them
     Column("run_id", String(40), nullable=False, default=""),
     Column("started_at_ms", BigInteger),

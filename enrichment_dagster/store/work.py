@@ -182,7 +182,7 @@ def _claimable(claim: _Claim, now_ms: int) -> Any:
 
 
 def _item(row: Row) -> WorkItem:
-    return WorkItem(row["work_id"], WorkKind(row["kind"]), event_from_row(row), row["tries"])
+    return WorkItem(row["work_id"], WorkKind(row["kind"]), event_from_row(row), row["tries"], row["deferrals"])
 
 
 def _entry(row: Row) -> OutboxEntry:
@@ -358,7 +358,7 @@ def _defer(connection: Connection, lease: Lease, deferral: Deferral, rev: int) -
     values = {
         "state": "due",
         "batch_id": None,
-        "tries": deferral.item.tries + 1,
+        "deferrals": deferral.item.deferrals + 1,
         "due_at_ms": to_ms(deferral.due_at),
         "reason": deferral.reason,
         "rev": rev,

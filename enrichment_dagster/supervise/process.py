@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import socket
 import subprocess
-import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-_PR_SET_PDEATHSIG = 1
+from enrichment_dagster.supervise.guardian import end_groups, group_lives
+
 _FIRST_RESTART_SECONDS = 0.5
 _LONGEST_RESTART_SECONDS = 15.0
 _STEADY_SECONDS = 30.0
 """A process that has lived this long starts over with the shortest restart delay."""
 
+_GROUP_GRACE_SECONDS = 3.0
+_KEPT_EXIT_CODES = 100
+_PROBE_SECONDS = 0.1
+
 Probe = Callable[[], bool]
+Moment = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +41,27 @@ class ProcessSpec:
     stop_seconds: float = 15.0
 
 
+def restart_delay(failures_in_a_row: int) -> float:
+    """Return how long to wait before a restart: a process that falls at once must not keep the machine busy."""
+    return min(_LONGEST_RESTART_SECONDS, _FIRST_RESTART_SECONDS * float(2 ** min(failures_in_a_row - 1, 16)))
+
+
 @dataclass(slots=True)
 class SupervisedProcess:
     """A running (or fallen) process."""
 
     spec: ProcessSpec
+    moment: Moment = time.monotonic
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     restarts: int = 0
     failures_in_a_row: int = 0
-    restart_at: float = 0.0
-    exit_codes: list[int] = field(default_factory=list)
+    restart_at: float | None = None
+    exit_codes: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT_EXIT_CODES))
+    groups: set[int] = field(default_factory=set)
 
-    def start(self) -> None:
-        """Start it; its output goes to its log file."""
+    def start(self) -> int:
+        """Start it in a process group of its own, which is returned; its output goes to its log file."""
         self.spec.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.spec.log_path.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own commands
@@ -59,45 +71,46 @@ class SupervisedProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the supervisor only, which stops the others in order
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
-        self.started_at = time.monotonic()
+        self.started_at = self.moment()
+        self.groups = {group for group in self.groups if group_lives(group)} | {self.process.pid}
+        return self.process.pid
 
     def is_alive(self) -> bool:
         """Say whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def wait_ready(self) -> bool:
-        """Wait until it answers; False when it ended or takes too long."""
+    def wait_ready(self, interrupted: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until it answers; False when it ended, takes too long, or somebody interrupts."""
         give_up = time.monotonic() + self.spec.ready_seconds
-        while time.monotonic() < give_up:
+        while time.monotonic() < give_up and not interrupted():
             if not self.is_alive():
                 return False
             if self.spec.ready():
                 return True
-            time.sleep(0.1)
+            time.sleep(_PROBE_SECONDS)
         return False
 
-    def watch(self, now: float) -> str:
+    def watch(self) -> str:
         """Restart it when it is down and its delay is over; returns what happened, in words, or an empty text."""
         if self.is_alive():
             return ""
-        if not self.restart_at:
-            return self._note_death(now)
-        if now < self.restart_at:
+        if self.restart_at is None:
+            return self._note_death()
+        if self.moment() < self.restart_at:
             return ""
-        self.restart_at = 0.0
+        self.restart_at = None
         self.restarts += 1
         self.start()
         return f"{self.spec.name} restarted"
 
-    def _note_death(self, now: float) -> str:
+    def _note_death(self) -> str:
         code = self.process.returncode if self.process is not None else 0
         self.exit_codes.append(code)
-        steady = now - self.started_at > _STEADY_SECONDS
+        steady = self.moment() - self.started_at > _STEADY_SECONDS
         self.failures_in_a_row = 1 if steady else self.failures_in_a_row + 1
-        delay = min(_LONGEST_RESTART_SECONDS, _FIRST_RESTART_SECONDS * 2 ** (self.failures_in_a_row - 1))
-        self.restart_at = now + delay
+        delay = restart_delay(self.failures_in_a_row)
+        self.restart_at = self.moment() + delay
         return f"{self.spec.name} ended with code {code}; restart in {delay:g} s (log: {self.spec.log_path})"
 
     def ask_to_stop(self) -> None:
@@ -106,7 +119,7 @@ class SupervisedProcess:
             self.process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        """Wait for its end, after ``stop_seconds`` by force."""
+        """Wait for its end, after ``stop_seconds`` by force; then end what it left in its groups (runs)."""
         if self.process is None:
             return
         self.ask_to_stop()
@@ -115,11 +128,7 @@ class SupervisedProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end this process when the supervisor dies, however it dies: no orphan keeps a port."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_groups(self.groups, _GROUP_GRACE_SECONDS)
 
 
 def http_ok(url: str) -> Probe:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from enrichment_dagster.errors import ConfigurationError, StoreError
 from enrichment_dagster.supervise.environment import LOCATION, Ports, prepare_dagster_home, process_environment
+from enrichment_dagster.supervise.guard import Guard
 from enrichment_dagster.supervise.process import (
     ProcessSpec,
     SupervisedProcess,
@@ -21,19 +22,34 @@ from enrichment_dagster.supervise.process import (
 
 Tell = Callable[[str], None]
 _POLL_SECONDS = 0.25
+_LOG_LINES = 8
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the operator changed their mind during the start
+    """Told to stop before everything was ready."""
 
 
 class Supervisor:
     """Starts everything, restarts what falls, stops everything."""
 
     def __init__(
-        self, *, home: Path, project: Path, ports: Ports, variables: Mapping[str, str], sandbox: bool, tell: Tell
+        self,
+        *,
+        home: Path,
+        project: Path,
+        ports: Ports,
+        variables: Mapping[str, str],
+        sandbox: bool,
+        tell: Tell,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.ports = ports
         self.home = home
         self._project = project
         self._sandbox = sandbox
         self._tell = tell
+        self._interrupted = interrupted
+        self._guard = Guard()
         self._environment = process_environment(home, ports, variables)
         self.processes: dict[str, SupervisedProcess] = {}
 
@@ -49,29 +65,38 @@ class Supervisor:
         Raises:
             ConfigurationError: a port is taken.
             StoreError: a process did not become ready; names its log.
+            Interrupted: told to stop during the start.
         """
         self._require_ports()
         workspace = prepare_dagster_home(self.home, self._project, self.ports)
         try:
+            self._guard.start()
             self._start_all(workspace)
             yield
         finally:
             self.stop()
+            self._guard.stop()
 
     def watch(self, until: Callable[[], bool]) -> None:
         """Restart what falls until told to stop."""
         while not until():
-            for process in self.processes.values():
-                if happened := process.watch(time.monotonic()):
-                    self._tell(happened)
+            self._look()
             time.sleep(_POLL_SECONDS)
 
+    def _look(self) -> None:
+        for process in self.processes.values():
+            if happened := process.watch():
+                self._tell(happened)
+        groups = {group for process in self.processes.values() for group in process.groups}
+        self._guard.protect(groups)
+
     def stop(self) -> None:
-        """Stop all processes: senders first, stores last; none is left behind."""
+        """Stop all processes; none is left behind. The emulators last: runs at work still call them."""
+        sandbox = self.processes.pop("sandbox", None)
         order = list(reversed(self.processes.values()))
         for process in order:
             process.ask_to_stop()
-        for process in order:
+        for process in (*order, *([sandbox] if sandbox else [])):
             process.stop()
         self.processes.clear()
 
@@ -111,17 +136,24 @@ class Supervisor:
 
     def _launch(self, spec: ProcessSpec) -> None:
         process = self.processes[spec.name] = SupervisedProcess(spec)
-        process.start()
+        self._guard.protect({process.start()})
 
     def _await(self, specs: list[ProcessSpec]) -> None:
         for spec in specs:
-            if not self.processes[spec.name].wait_ready():
-                raise StoreError(f"{spec.name} did not become ready; see {spec.log_path}")
+            if not self.processes[spec.name].wait_ready(self._interrupted):
+                if self._interrupted():
+                    raise Interrupted
+                raise StoreError(f"{spec.name} did not become ready; see {spec.log_path}\n{_end_of(spec.log_path)}")
             self._tell(f"{spec.name} is ready")
 
     def _run_once(self, *arguments: str) -> None:
         done = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, *arguments], env=self._environment, capture_output=True, text=True, check=False
+            [sys.executable, *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,  # Ctrl-C must not break it off halfway
         )
         if done.returncode != 0:
             raise StoreError(f"preparing the stores failed:\n{done.stderr.strip()[-2000:]}")
@@ -176,3 +208,9 @@ class Supervisor:
             # It opens no port: its first words say that its loops run.
             ready=lambda: log.exists() and b"Instance is configured with" in log.read_bytes()[start:],
         )
+
+
+def _end_of(log: Path) -> str:
+    """Return the last lines of a log: most often they say what is wrong."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return "\n".join(f"  | {line}" for line in text.strip().splitlines()[-_LOG_LINES:])

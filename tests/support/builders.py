@@ -35,9 +35,11 @@ def an_event(number: int = 1, *, at: datetime = START, **changes: Any) -> Event:
     return Event(**{**given, **changes})
 
 
-def an_item(number: int = 1, *, kind: WorkKind = WorkKind.EVENT, tries: int = 0, **changes: Any) -> WorkItem:
+def an_item(
+    number: int = 1, *, kind: WorkKind = WorkKind.EVENT, tries: int = 0, deferrals: int = 0, **changes: Any
+) -> WorkItem:
     event = an_event(number, **changes)
-    return WorkItem(event.event_id, kind, event, tries)
+    return WorkItem(event.event_id, kind, event, tries, deferrals)
 
 
 def a_plan(*lookups: Lookup, **changes: Any) -> Plan:

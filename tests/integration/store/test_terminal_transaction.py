@@ -111,17 +111,19 @@ class TestFollowUps:
 
 
 class TestDeferrals:
-    async def test_it_is_due_again_later_with_one_more_try(self, rig):
+    async def test_it_is_due_again_later_and_costs_no_follow_up(self, rig):
+        """A CRM's outage must not use up the tries that are meant for providers."""
         lease = await rig.leased(1)
         (item,) = rig.work.open_items(lease.batch_id)
         due = rig.clock.now() + timedelta(seconds=15)
         await rig.work.conclude(lease, [], [Deferral(item, "crm_down", due)], rig.clock.now())
         (row,) = rig.rows(work)
-        assert (row["state"], row["tries"], row["batch_id"], row["reason"]) == ("due", 1, None, "crm_down")
+        assert (row["state"], row["deferrals"], row["batch_id"], row["reason"]) == ("due", 1, None, "crm_down")
         assert [row["state"] for row in rig.rows(batches)] == ["finished"]
         assert rig.assign() is None
         rig.clock.advance(15)
-        assert rig.work.open_items(rig.assign().batch_id)[0].tries == 1
+        (again,) = rig.work.open_items(rig.assign().batch_id)
+        assert (again.deferrals, again.tries) == (1, 0)
 
     async def test_the_reason_is_gone_once_the_event_is_done(self, rig):
         lease = await rig.leased(1)

@@ -120,7 +120,7 @@ class TestCrmTrouble:
     async def test_deferrals_come_ever_later(self):
         lane = Lane()
         lane.crm.down = DOWN
-        await lane.run(an_item(1, attributes={}, tries=4))
+        await lane.run(an_item(1, attributes={}, deferrals=4))
         assert (lane.work.deferrals[0].due_at - lane.clock.now()).total_seconds() >= 180
 
     async def test_while_the_crm_is_down_an_event_with_an_address_is_enriched_all_the_same(self):

@@ -217,6 +217,7 @@ def upgrade() -> None:
         sa.Column("due_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("batch_id", sa.String(length=40), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("deferrals", sa.Integer(), nullable=False),
         sa.Column("crashes", sa.Integer(), nullable=False),
         sa.Column("run_id", sa.String(length=40), nullable=False),
         sa.Column("started_at_ms", sa.BigInteger(), nullable=True),
