@@ -22,12 +22,10 @@ def status_view(report: Mapping[str, Any]) -> RenderableType:
 def _headline(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    if not report["healthy"]:
-        yield Text("NOT HEALTHY", style="bold red")
-    elif report["problems"]:
-        yield Text("healthy so far, but", style="bold yellow")
-    else:
+    if report["healthy"]:
         yield Text("healthy", style="bold green")
+    else:
+        yield Text("NOT HEALTHY", style="bold red")
     for problem in report["problems"]:
         yield Text(f"  {clean(problem)}", style="yellow")
 

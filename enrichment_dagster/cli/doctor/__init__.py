@@ -59,8 +59,8 @@ def _show(finding: Finding) -> None:
 
     line = Text(f"{finding.level:<5}", style=_STYLES[finding.level])
     line.append(clean(f"{finding.check}: {finding.found}"), style="default")
-    if finding.todo:
-        line.append(clean(f"\n      -> {finding.todo}"), style="bold")
+    for todo in finding.todo.splitlines():
+        line.append(clean(f"\n      -> {todo}"), style="bold")
     make_console().print(line)
 
 

@@ -33,9 +33,9 @@ def check_configuration(settings: Settings) -> Iterator[Finding]:
 def check_secrets(settings: Settings) -> Iterator[Finding]:
     """Check that the environment has every secret that the file names."""
     missing = missing_secrets(settings)
-    for todo in missing:
-        yield fail("secrets", "one is missing", todo)
-    if not missing:
+    if missing:
+        yield fail("secrets", f"{len(missing)} missing", *missing, "or try it without keys: `enrichment demo`")
+    else:
         yield ok("secrets", "all are set")
 
 

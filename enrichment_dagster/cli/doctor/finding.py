@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; ``todo`` says what to do, and is empty where all is well."""
+    """One line of the report; ``todo`` says what to do, one thing a line, and is empty where all is well."""
 
     check: str
     level: Level
@@ -38,6 +38,6 @@ def warn(check: str, found: str, todo: str) -> Finding:
     return Finding(check, Level.WARN, found, todo)
 
 
-def fail(check: str, found: str, todo: str) -> Finding:
+def fail(check: str, found: str, *todo: str) -> Finding:
     """Return a finding that can't."""
-    return Finding(check, Level.FAIL, found, todo)
+    return Finding(check, Level.FAIL, found, "\n".join(todo))

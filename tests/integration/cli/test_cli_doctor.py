@@ -61,7 +61,7 @@ def test_each_line_that_is_not_ok_says_what_to_do(tmp_path: Path) -> None:
 def test_lines_for_people(tmp_path: Path) -> None:
     result = call(environment(tmp_path, APOLLO_API_KEY=""), "doctor")
     assert result.exit_code == 1
-    assert "fail secrets: one is missing\n      -> set the environment variable APOLLO_API_KEY" in result.stdout
+    assert "fail secrets: 1 missing\n      -> set the environment variable APOLLO_API_KEY" in result.stdout
     assert "1 fail" in result.stdout
 
 

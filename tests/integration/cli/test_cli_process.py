@@ -63,7 +63,9 @@ def test_exit_codes_reach_the_shell(tmp_path: Path) -> None:
 
 
 def test_status_of_a_real_store(tmp_path: Path) -> None:
-    Installation(tmp_path).close()
+    installation = Installation(tmp_path)
+    installation.dispatch.beat("tick:lead_created")
+    installation.close()
     found = run(environment(tmp_path), "status", "--json")
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["events"]["holds"] is True

@@ -23,6 +23,7 @@ async def test_every_received_event_is_accounted_for(installation: Installation)
     installation.clock.move(1)
     await installation.put_off(await installation.enrich(await installation.receive(777), follow_up=False))
     await installation.receive(888)
+    installation.dispatch.beat("tick:lead_created")
     code, report = read(installation)
     assert code == 0
     assert report["healthy"] is True
@@ -94,7 +95,8 @@ async def test_an_account_that_does_not_balance_ends_with_1(installation: Instal
 
 
 async def test_an_old_tick_is_a_dead_daemon(installation: Installation) -> None:
-    _, report = read(installation)
+    code, report = read(installation)
+    assert code == 1
     assert report["beats"]["tick:lead_created"] == {"at": None, "age_seconds": None, "dead": True}
     installation.clock.move(-20)
     installation.dispatch.beat("tick:lead_created")
@@ -132,6 +134,7 @@ async def test_watch_refreshes_until_it_is_stopped(installation: Installation, m
             raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", pause)
+    installation.dispatch.beat("tick:lead_created")
     result = call(environment(installation.home), "status", "--watch", "--json")
     assert result.exit_code == 0
     assert pauses == [2.0, 2.0]
