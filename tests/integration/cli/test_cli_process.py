@@ -64,6 +64,7 @@ def test_exit_codes_reach_the_shell(tmp_path: Path) -> None:
 
 def test_status_of_a_real_store(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
+    installation.clock.move(25)
     installation.dispatch.beat("tick:lead_created")
     installation.close()
     found = run(environment(tmp_path), "status", "--json")

@@ -23,6 +23,7 @@ async def test_every_received_event_is_accounted_for(installation: Installation)
     installation.clock.move(1)
     await installation.put_off(await installation.enrich(await installation.receive(777), follow_up=False))
     await installation.receive(888)
+    installation.clock.move(20)
     installation.dispatch.beat("tick:lead_created")
     code, report = read(installation)
     assert code == 0
@@ -134,6 +135,7 @@ async def test_watch_refreshes_until_it_is_stopped(installation: Installation, m
             raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", pause)
+    installation.clock.move(25)
     installation.dispatch.beat("tick:lead_created")
     result = call(environment(installation.home), "status", "--watch", "--json")
     assert result.exit_code == 0
