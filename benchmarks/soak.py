@@ -130,6 +130,7 @@ def report(soak: Soak, about: dict[str, Any], kills: int, seed: int, seconds: fl
         "paid_calls": account.paid_calls,
         "paid_calls_repeated": account.repeated_calls,
         "paid_calls_in_flight_at_kills": account.calls_in_flight_at_kills,
+        "batches_released": account.batches_released,
         "crm_fields_written": account.crm_fields_written,
         "failures": soak.failures,
     }
