@@ -172,7 +172,8 @@ def enrich_day(
 ) -> BatchReport:
     """Enrich everything of a day that has no final state and is in nobody's hands, in batches, one after the other.
 
-    What was put off is taken at once, follow-ups only when they are due. ``refresh`` replays the day's finished events too.
+    What was put off is taken at once, follow-ups only when they are due. ``refresh`` replays the day's finished events
+    too.
     """
     total, dispatch = BatchReport(), stores.dispatch()
     dispatch.pump()

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _REFRESH_SECONDS = 2.0
 
 
-@command("status", not_met="the account does not balance, a lane breaches its target, no sensor ticks, or there is no store yet")
+@command(
+    "status", not_met="the account does not balance, a lane breaches its target, no sensor ticks, or there is no store"
+)
 @click.option("--watch", is_flag=True, help="Refresh every 2 seconds until Ctrl-C; with --json one line each time.")
 def status(*, watch: bool, as_json: bool) -> None:
     """Show what was received and how it went: received = terminal + dead + in flight.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -39,6 +40,7 @@ class ProcessSpec:
     ready: Probe
     ready_seconds: float = 60.0
     stop_seconds: float = 15.0
+    niceness: int = 0  # higher = yields to the others when the processor is short; its children inherit it
 
 
 def restart_delay(failures_in_a_row: int) -> float:
@@ -72,6 +74,8 @@ class SupervisedProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the supervisor only, which stops the others in order
             )
+        if self.spec.niceness:
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, self.spec.niceness)
         self.started_at = self.moment()
         self.groups = {group for group in self.groups if group_lives(group)} | {self.process.pid}
         return self.process.pid

@@ -21,6 +21,7 @@ from enrichment_dagster.supervise.process import (
 )
 
 Tell = Callable[[str], None]
+_RUN_NICENESS = 5
 _POLL_SECONDS = 0.25
 _LOG_LINES = 8
 
@@ -160,7 +161,9 @@ class Supervisor:
 
     # --- the processes -----------------------------------------------------------------------------------------------
 
-    def _spec(self, name: str, *arguments: str, ready: Callable[[], bool], ready_seconds: float = 60.0) -> ProcessSpec:
+    def _spec(
+        self, name: str, *arguments: str, ready: Callable[[], bool], ready_seconds: float = 60.0, niceness: int = 0
+    ) -> ProcessSpec:
         return ProcessSpec(
             name=name,
             argv=[sys.executable, *arguments],
@@ -168,6 +171,7 @@ class Supervisor:
             log_path=self.home / "logs" / f"{name}.log",
             ready=ready,
             ready_seconds=ready_seconds,
+            niceness=niceness,
         )
 
     def _sandbox_spec(self) -> ProcessSpec:
@@ -183,6 +187,8 @@ class Supervisor:
             *("-m", "dagster", "api", "grpc", "--module-name", "enrichment_dagster.definitions"),
             *("--host", self.ports.host, "--port", str(self.ports.code_server), "--location-name", LOCATION),
             ready=port_open(self.ports.host, self.ports.code_server),
+            # Its runs use all there is for seconds; senders wait milliseconds for the gateway.
+            niceness=_RUN_NICENESS,
         )
 
     def _gateway(self) -> ProcessSpec:
