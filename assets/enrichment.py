@@ -57,7 +57,7 @@ def enrichment_asset(lane: Lane) -> dg.AssetsDefinition:
         )
         if config.batch_id and not (report.outcomes or report.deferred):
             context.log.info("nothing to do: batch %s is finished, or another run has it in hand", config.batch_id)
-        enrichment.dispatch().beat(f"fresh:{lane.asset}")  # the idle heartbeat counts from here
+        enrichment.dispatch().beat(f"fresh:{lane.event_type}")  # the idle heartbeat counts from here
         return dg.MaterializeResult(metadata=batch_metadata(report))
 
     return _asset

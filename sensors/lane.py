@@ -99,12 +99,12 @@ class Ticker:
         that its freshness policy notices when ticks come but nothing gets done.
         """
         lane, now = self.lane, self.clock.now()
-        last = self.store.last_beat(f"fresh:{lane.asset}")
+        last = self.store.last_beat(f"fresh:{lane.event_type}")
         if last is not None and now - last < lane.freshness / 2:
             return []
         if self.store.oldest_due_age(lane.event_type) > self.target / 2 or self.store.open_batches(lane.event_type):
             return []
-        self.store.beat(f"fresh:{lane.asset}")
+        self.store.beat(f"fresh:{lane.event_type}")
         return [
             dg.AssetMaterialization(
                 asset_key=lane.asset,

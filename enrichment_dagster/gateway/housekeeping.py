@@ -18,6 +18,11 @@ CHECK_SECONDS = 20.0
 REPEAT_REPORT = timedelta(minutes=10)
 """A verdict that does not change is reported this often: Dagster keeps every evaluation for ever."""
 
+RENEW_REPORT = timedelta(minutes=1)
+"""Dagster shows a check's result until its asset is materialized again; it is told anew at most this often."""
+
+_RUN_ENDS = timedelta(seconds=5)  # a run notes its materialization a moment before Dagster has it
+
 DEAD_DAEMON = timedelta(seconds=30)
 """Sensors tick every five seconds; when none has for this long, nobody turns events into runs."""
 
@@ -34,6 +39,7 @@ class CheckReporter:
     evaluate: Evaluate
     report: Report
     clock: Clock
+    materialized: Callable[[str], datetime | None] = lambda _event_type: None  # when the lane's asset last was
     _told: dict[tuple[str, str], tuple[tuple[bool, bool], datetime]] = field(default_factory=dict)
 
     def step(self) -> int:
@@ -49,7 +55,14 @@ class CheckReporter:
 
     def _is_news(self, event_type: str, verdict: Verdict) -> bool:
         told = self._told.get((event_type, verdict.check))
-        return told is None or told[0] != _gist(verdict) or self.clock.now() - told[1] >= REPEAT_REPORT
+        if told is None or told[0] != _gist(verdict):
+            return True
+        silent = self.clock.now() - told[1]
+        return silent >= REPEAT_REPORT or (silent >= RENEW_REPORT and self._is_outdated(event_type, told[1]))
+
+    def _is_outdated(self, event_type: str, told_at: datetime) -> bool:
+        materialized = self.materialized(event_type)
+        return materialized is not None and told_at < materialized + _RUN_ENDS
 
 
 def _gist(verdict: Verdict) -> tuple[bool, bool]:

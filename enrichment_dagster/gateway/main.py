@@ -98,7 +98,9 @@ def housekeeping(settings: Settings, stores: Stores) -> list[Background]:
             types = settings.config.event_types
             return {name: evaluate(health, name, config, list(CHECKS), clock.now()) for name, config in types.items()}
 
-        reporter = CheckReporter(evaluate_all, LateReporter().report, clock)
+        reporter = CheckReporter(
+            evaluate_all, LateReporter().report, clock, lambda event_type: dispatch.last_beat(f"fresh:{event_type}")
+        )
         tasks.append(every(CHECK_SECONDS, "checks", reporter.step, clock))
     return tasks
 

@@ -125,8 +125,9 @@ def test_the_checks_have_results(demo: Demo, page: Page, tmp_path: Path) -> None
     expect(page.get_by_text("Checks (3)")).to_be_visible()
     for name in CHECKS:
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
-    page.reload()  # the page looks for results when it is opened, and then every 15 seconds
-    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(len(CHECKS), timeout=30_000)
+    # After a materialization the gateway tells the results anew within 80 s; the page looks every 15 s.
+    page.reload()
+    expect(page.get_by_text("Succeeded", exact=True)).to_have_count(len(CHECKS), timeout=100_000)
     page.get_by_text("latency_target", exact=True).first.click()
     expect(page.get_by_text("Evaluation result")).to_be_visible()
     take(page, tmp_path, "checks")

@@ -61,7 +61,7 @@ def test_a_crm_that_can_not_be_read_defers_the_event(pipeline: Pipeline) -> None
     pipeline.faults(hubspot__batch_read=DOWN)
     assert pipeline.run().deferred == 1
     (row,) = pipeline.works(ref)
-    assert (row["state"], row["reason"], row["tries"]) == ("due", "crm_down", 1)
+    assert (row["state"], row["reason"], row["deferrals"]) == ("due", "crm_down", 1)
     balance = pipeline.stores.health().balance()
     assert balance.holds
     assert balance.in_flight == 1

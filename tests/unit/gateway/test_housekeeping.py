@@ -23,7 +23,8 @@ class Lane:
         self.reported: list[tuple[str, bool]] = []
         self.samples = 5
         self.broken = False
-        self.reporter = CheckReporter(self.evaluate, self.report, self.clock)
+        self.materialized: datetime | None = None
+        self.reporter = CheckReporter(self.evaluate, self.report, self.clock, lambda _: self.materialized)
 
     def evaluate(self) -> dict[str, list[Verdict]]:
         return {
@@ -77,6 +78,24 @@ def test_the_first_traffic_is_news(lane: Lane) -> None:
     assert lane.reporter.step() == 2
     lane.samples = 4
     lane.clock.advance(20)
+    assert lane.reporter.step() == 0
+
+
+def test_after_a_materialization_checks_are_told_anew_once_a_minute_at_most(lane: Lane) -> None:
+    """Dagster shows no result that is older than the asset's last materialization: a busy lane would show none."""
+    lane.reporter.step()
+    counts = []
+    for _ in range(9):  # three minutes, a run all the time
+        lane.clock.advance(20)
+        lane.materialized = lane.clock.now()
+        counts.append(lane.reporter.step())
+    assert counts == [0, 0, 2] * 3
+
+
+def test_without_a_materialization_since_nothing_is_told_anew(lane: Lane) -> None:
+    lane.materialized = lane.clock.now() - timedelta(minutes=5)
+    lane.reporter.step()
+    lane.clock.advance(120)
     assert lane.reporter.step() == 0
 
 

@@ -167,5 +167,5 @@ def test_the_sign_of_life_of_an_idle_lane_carries_no_numbers(clock, tick) -> Non
     result, _ = tick(Inbox(clock))
     (beat,) = result.asset_events
     assert set(beat.metadata) == {"heartbeat"}
-    again, _ = tick(Inbox(clock, beats={"fresh:lead_enrichment": clock.now()}))
+    again, _ = tick(Inbox(clock, beats={"fresh:lead_created": clock.now()}))
     assert list(again.asset_events) == []
