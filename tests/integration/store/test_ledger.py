@@ -149,9 +149,9 @@ gate, opener = os.pipe()
 async def race(number):
     os.close(opener)
     rig = Rig(place if "://" in place else Path(place))
-    print("ready", flush=True)
+    os.write(1, b"ready\\n")  # in one piece: ten processes share the pipe
     os.read(gate, 1)  # until the parent closes its end
-    print(type(await rig.begin(event_id=f"evt_{{number}}")).__name__, flush=True)
+    os.write(1, type(await rig.begin(event_id=f"evt_{{number}}")).__name__.encode() + b"\\n")
     rig.close()
 
 children = []
