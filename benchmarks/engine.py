@@ -15,7 +15,7 @@ from benchmarks.command import Options, script
 from benchmarks.crm import Lead
 from benchmarks.results import Result
 from benchmarks.stack import LATENCY_MS, Installation, installation
-from enrichment_dagster.composition import deliver_owed, enrich_batch, open_stores, project
+from enrichment_dagster.composition import Stores, deliver_owed, enrich_batch, open_stores, project
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.journal import open_journal
@@ -68,7 +68,7 @@ def one_round(place: Installation, count: int) -> dict[str, dict[str, float]]:
     return stages
 
 
-def receive(settings: Settings, stores: Any, leads: list[Lead]) -> str:
+def receive(settings: Settings, stores: Stores, leads: list[Lead]) -> str:
     """Put events into the journal and make one batch of them."""
     now, journal = datetime.now(UTC), open_journal(settings)
     events = [

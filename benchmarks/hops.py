@@ -22,8 +22,8 @@ MARKS = (
     "enrichment step started",
     "record read, providers asked",
     "enriched and committed",
-    "CRM written",
     "enrichment step ended",
+    "CRM written",
     "delivery step ended",
     "seen in the warehouse",
     "projection step ended",
@@ -103,7 +103,7 @@ def runs_since(place: Installation, moment: float) -> int:
     from dagster import RunsFilter
 
     with _dagster(place) as instance:
-        return instance.get_runs_count(RunsFilter(created_after=datetime.fromtimestamp(moment, UTC)))
+        return int(instance.get_runs_count(RunsFilter(created_after=datetime.fromtimestamp(moment, UTC))))
 
 
 def live_runs(place: Installation) -> int:

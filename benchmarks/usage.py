@@ -7,7 +7,6 @@ its children's time is the runs' time.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import psutil
@@ -38,17 +37,17 @@ def tree(pid: int) -> list[psutil.Process]:
     return [root, *root.children(recursive=True)]
 
 
-def cpu_seconds(pid: int) -> Counter[str]:
+def cpu_seconds(pid: int) -> dict[str, float]:
     """Return the processor seconds of a tree since its start, by role."""
-    found: Counter[str] = Counter()
+    found: dict[str, float] = {}
     for process in tree(pid):
         try:
             times, role = process.cpu_times(), _role(process)
         except psutil.NoSuchProcess:
             continue
-        found[role] += times.user + times.system
-        ended = times.children_user + times.children_system
-        found[ENDED_RUNS if role == "code server" else role] += ended
+        ended_role = ENDED_RUNS if role == "code server" else role
+        found[role] = found.get(role, 0.0) + times.user + times.system
+        found[ended_role] = found.get(ended_role, 0.0) + times.children_user + times.children_system
     return found
 
 

@@ -170,12 +170,12 @@ for child in children:
 @pytest.mark.stack
 def test_of_ten_processes_that_ask_at_once_exactly_one_may_call(place, rig):
     program = _RACERS.format(support=str(Path(__file__).parents[2]), place=str(place))
-    racers = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert [racers.stdout.readline() for _ in range(10)] == ["ready\n"] * 10
-        found = racers.communicate("go\n", timeout=60)[0].split()
-    finally:
-        racers.kill()
-        racers.wait()
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as racers:
+        try:
+            assert [racers.stdout.readline() for _ in range(10)] == ["ready\n"] * 10
+            found = racers.communicate("go\n", timeout=60)[0].split()
+        finally:
+            racers.kill()
     assert sorted(found) == ["InFlight"] * 9 + ["Opened"]
     assert len(rig.rows(attempts)) == 1

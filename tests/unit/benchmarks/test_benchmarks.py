@@ -124,6 +124,12 @@ def test_a_result_survives_its_file(tmp_path: Path) -> None:
     assert data["machine"]["cores"] == 2
 
 
+def test_files_of_others_are_no_results(tmp_path: Path) -> None:
+    make_result().write(tmp_path)
+    (tmp_path / "soak.json").write_text('{"minutes": 1}', encoding="utf-8")
+    assert [data["benchmark"] for data in load_results(tmp_path)] == ["intake"]
+
+
 def test_a_long_series_is_kept_as_percentiles_only() -> None:
     result = make_result()
     result.series["latency"] = [1.0] * 5_000
