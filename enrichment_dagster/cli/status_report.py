@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from enrichment_dagster.cli.words import iso, usd
 from enrichment_dagster.domain.config import EnrichmentConfig, EventTypeConfig
-from enrichment_dagster.monitoring.checks import COVERAGE, LATENCY
+from enrichment_dagster.monitoring.checks import COVERAGE, DEAD_DAEMON, LATENCY
 
 if TYPE_CHECKING:
     from enrichment_dagster.composition import Stores
     from enrichment_dagster.store.health import HealthStore
-
-DEAD_AFTER_SECONDS = 30.0
-"""A daemon whose last tick is older has stopped: a tick comes at least every 10 s."""
 
 _TICK = "tick:"
 _SPEND_WINDOW = timedelta(hours=24)
@@ -78,7 +75,7 @@ def _beats(found: Mapping[str, datetime], now: datetime, expected: list[str]) ->
 
 def _beat(name: str, at: datetime | None, now: datetime) -> dict[str, Any]:
     age = None if at is None else round(max(0.0, (now - at).total_seconds()), 1)
-    dead = name.startswith(_TICK) and (age is None or age > DEAD_AFTER_SECONDS)
+    dead = name.startswith(_TICK) and (age is None or age > DEAD_DAEMON.total_seconds())
     return {"at": iso(at), "age_seconds": age, "dead": dead}
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.gateway.deps import Background
-from enrichment_dagster.monitoring.checks import Verdict
+from enrichment_dagster.monitoring.checks import DEAD_DAEMON, Verdict
 
 PUMP_SECONDS = 1.0
 CHECK_SECONDS = 20.0
@@ -22,9 +22,6 @@ RENEW_REPORT = timedelta(minutes=1)
 """Dagster shows a check's result until its asset is materialized again; it is told anew at most this often."""
 
 _RUN_ENDS = timedelta(seconds=5)  # a run notes its materialization a moment before Dagster has it
-
-DEAD_DAEMON = timedelta(seconds=30)
-"""Sensors tick every five seconds; when none has for this long, nobody turns events into runs."""
 
 _log = structlog.get_logger(__name__)
 

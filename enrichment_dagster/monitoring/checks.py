@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from enrichment_dagster.domain.latency import Journey, percentile
@@ -13,6 +13,9 @@ from enrichment_dagster.domain.latency import Journey, percentile
 LATENCY = "latency_target"
 COVERAGE = "field_coverage"
 VIOLATIONS = "schema_violations"
+
+DEAD_DAEMON = timedelta(seconds=30)
+"""Sensors tick every five seconds; when none has for this long, nobody turns events into runs."""
 
 
 @dataclass(frozen=True, slots=True)
