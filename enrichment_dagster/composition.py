@@ -79,13 +79,14 @@ def build_plan(settings: Settings, event_type: str, lookups: dict[str, Lookup]) 
     config = settings.config.event_types.get(event_type)
     if config is None:
         raise ConfigurationError([f"event_types: add {event_type}, a sensor and an asset exist for it"])
-    if unknown := [name for name in config.waterfall if name not in lookups]:
+    plan = config.lanes.standard
+    if unknown := [name for name in plan.waterfall if name not in lookups]:
         raise ConfigurationError([f"event_types.{event_type}.waterfall: no adapter offers {', '.join(unknown)}"])
     return Plan(
         event_type=event_type,
-        wanted=config.fields,
-        lookups=tuple(lookups[name] for name in config.waterfall),
-        deadline_seconds=config.deadline_seconds,
+        wanted=plan.fields,
+        lookups=tuple(lookups[name] for name in plan.waterfall),
+        deadline_seconds=plan.deadline_seconds,
         skip_personal=config.personal_domains == "skip",
         follow_up_seconds=tuple(config.follow_up_seconds),
         value_ttl=timedelta(seconds=settings.config.cache.hit_seconds),

@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from enrichment_dagster.domain.dispatch import BatchState, DueGroup
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
+from enrichment_dagster.domain.quota import Quota
+from enrichment_dagster.errors import ProviderError
 
 # --- Providers ---------------------------------------------------------------------------------------------------
 
@@ -28,6 +31,8 @@ class Query:
     company_name: str | None = None
     first_name: str | None = None
     last_name: str | None = None
+    known: Mapping[str, Value] = field(default_factory=dict)  # all valid values so far, by field
+    ids: Mapping[str, str] = field(default_factory=dict)  # vendors' own ids from earlier answers, "apollo.organization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,24 @@ class Answer:
     values: tuple[RawValue, ...] = ()
     request_id: str = ""
     http_status: int = 200
+    units: int = 1  # how many times the price a charged answer costs
+    ids: Mapping[str, str] = field(default_factory=dict)  # the vendor's own ids, for its other lookups
+    quota: Quota | None = None
 
     @property
     def is_hit(self) -> bool:
         """Say whether anything was found."""
         return bool(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The provider works on it and answers later: by a call to our callback URL, or when it is polled."""
+
+    request_id: str = ""
+    poll_after_seconds: float | None = None  # None: it can't be polled
+    http_status: int = 202
+    quota: Quota | None = None
 
 
 class Charge(StrEnum):
@@ -85,7 +103,12 @@ class Lookup(Protocol):
 
     @property
     def price_micros(self) -> int:
-        """Return the price of one charged call."""
+        """Return the price of one unit of a charged call."""
+        ...
+
+    @property
+    def max_units(self) -> int:
+        """Return how many units one call may cost at the most: this is reserved before it is sent."""
         ...
 
     @property
@@ -98,17 +121,71 @@ class Lookup(Protocol):
         """Return the longest that one call may take."""
         ...
 
+    @property
+    def cache(self) -> CachePolicy | None:
+        """Return how long answers are remembered, or None for the general policy."""
+        ...
+
+    @property
+    def bulk_size(self) -> int:
+        """Return how many queries one call of ``fetch_many`` may hold; 1 = there is no bulk call."""
+        ...
+
+    @property
+    def calls_back(self) -> bool:
+        """Say whether the provider answers by calling a URL that each request names."""
+        ...
+
+    @property
+    def slow(self) -> bool:
+        """Say whether the lookup never belongs into the routing lane."""
+        ...
+
     def subject(self, query: Query) -> str | None:
         """Return the subject key that the answer belongs to, or None if the query lacks what this lookup needs."""
         ...
 
-    async def fetch(self, query: Query, timeout_seconds: float) -> Answer:
-        """Make one call, without retries.
+    async def fetch(self, query: Query, timeout_seconds: float, callback_url: str = "") -> Answer | Pending:
+        """Make one call, without retries. ``callback_url`` is given to a lookup that ``calls_back``.
 
         Raises:
             ProviderError: the provider did not answer as documented; says whether it is transient.
         """
         ...
+
+    async def fetch_many(self, queries: Sequence[Query], timeout_seconds: float) -> Sequence[Answer | ProviderError]:
+        """Ask for up to ``bulk_size`` subjects in one call; returns one result for each query, in their order.
+
+        Raises:
+            ProviderError: the whole call failed.
+        """
+        ...
+
+    async def poll(self, request_id: str, query: Query, timeout_seconds: float) -> Answer | Pending:
+        """Ask for the result of a call that is pending. Costs nothing.
+
+        Raises:
+            ProviderError: as ``fetch``; a terminal one ends the waiting.
+        """
+        ...
+
+    def read_callback(self, body: Any) -> Answer | Pending:
+        """Read what the provider sent to the callback URL.
+
+        Raises:
+            ProviderError: the body is not of the documented shape.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """How long answers are remembered, in seconds; 0 = not at all."""
+
+    hit_seconds: float
+    miss_seconds: float
+    error_seconds: float = 0.0  # how long a failure keeps others from asking again
+    stale_seconds: float = 0.0  # for how long after its end an answer serves when a refresh fails
 
 
 # --- CRM ---------------------------------------------------------------------------------------------------------
@@ -215,18 +292,37 @@ class AttemptKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The attempt row is durable, the money reserved: the call may be sent."""
+class AttemptRequest:
+    """Everything that decides whether a call may be sent."""
 
-    attempt_id: str
+    key: AttemptKey
+    event_id: str
+    work_id: str = ""  # woken when the answer comes later
+    reserve_micros: int = 0  # the most that the call may cost
+    event_budget_micros: int | None = None  # what the event may cost in all
+    lease_seconds: float = 30.0  # from the moment of sending
+    send_before: datetime | None = None  # a later call would be of no use
+    role: str = ""  # "hedge": sent because the call before it was slow
+    calls_back: bool = False  # the answer comes to a callback URL
+    query: Mapping[str, Any] = field(default_factory=dict)  # kept while the answer is pending, for polls
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """A fresh answer is there already; nothing is sent. ``answer`` without values is a remembered miss."""
+    """An answer is there already; nothing is sent. ``answer`` without values is a remembered miss."""
 
     answer: Answer
     fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The attempt row is durable, the money reserved: the call may be sent at ``send_at``."""
+
+    attempt_id: str
+    send_at: datetime | None = None  # later than now where the rate limit spaces the calls
+    callback_token: str = ""  # unguessable and good for one answer
+    stale: Cached | None = None  # an expired answer, to be served if the call fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,31 +333,81 @@ class InFlight:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """The provider was asked before and answers later; this work is woken then as well."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The call may not be sent. ``reason``: see ``REFUSALS``; ``retry_at`` is None where waiting is no use."""
+
+    reason: str
+    retry_at: datetime | None = None
+    stale: Cached | None = None
+
+
+REFUSALS: Mapping[str, MissingReason] = MappingProxyType(
+    {
+        "budget_event": MissingReason.BUDGET,
+        "budget_provider": MissingReason.BUDGET,
+        "budget_day": MissingReason.BUDGET,
+        "lifetime_cap": MissingReason.BUDGET,
+        "spending_stopped": MissingReason.POLICY,
+        "breaker_open": MissingReason.PROVIDER_DOWN,
+        "recent_error": MissingReason.PROVIDER_DOWN,
+        "rate_limited": MissingReason.TIMEOUT,
+        "concurrency": MissingReason.TIMEOUT,
+    }
+)
+"""Why a call may not be sent, and what that makes of the fields that it could have filled."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """How one attempt ended."""
 
     attempt_id: str
     key: AttemptKey
-    outcome: str  # "hit", "miss", "error", or "unknown" when nobody can say whether the call was served
+    outcome: str  # "hit", "miss", "error", "pending", or "unknown" when nobody can say whether the call was served
     reason: str = ""  # the error's reason code
     answer: Answer | None = None
+    pending: Pending | None = None
     http_status: int | None = None
     latency_ms: int = 0
     cost_micros: int = 0
-    cache_seconds: float = 0.0  # how long the answer is remembered; 0 = not
+    retry_after_seconds: float | None = None
+    cache: CachePolicy = CachePolicy(0.0, 0.0)
 
 
 class AttemptLedger(Protocol):
-    """The durable record of paid calls: cache, singleflight between processes, and bill in one."""
+    """The durable record of paid calls: cache, singleflight between processes, protection and bill in one."""
 
-    async def begin(
-        self, key: AttemptKey, *, event_id: str, reserve_micros: int, lease_seconds: float
-    ) -> Opened | Cached | InFlight:
-        """Return a fresh cached answer, or make the attempt row durable, or say that another worker is at it."""
+    async def begin(self, request: AttemptRequest) -> Opened | Cached | InFlight | Awaited | Refused:
+        """Return a fresh cached answer, or make the attempt row durable, or say why nothing may be sent."""
         ...
 
     async def settle(self, settlement: Settlement) -> None:
         """Store how the attempt ended and remember its answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStanding:
+    """How a provider does at present, as all processes have seen it."""
+
+    open: bool = False  # its breaker is open: nothing is sent
+    demoted: bool = False  # its success fell too low: others are asked first
+    p50_ms: Mapping[str, float] = field(default_factory=dict)  # by purpose; absent where too few calls were seen
+    p95_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+class Standings(Protocol):
+    """How the providers do; what is shown may be a second old."""
+
+    async def current(self) -> Mapping[str, ProviderStanding]:
+        """Return the standing of each provider that was ever called."""
         ...
 
 
@@ -274,6 +420,31 @@ class WorkKind(StrEnum):
     EVENT = "event"  # an event was received
     GAP_FILL = "gap_fill"  # a follow-up for fields that a transient failure left empty
     REFRESH = "refresh"  # an operator replays the event
+    ANSWER = "answer"  # a provider's late answer came for the event
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a piece of work is limited to. Empty: all that the plan wants."""
+
+    lookups: tuple[str, ...] = ()  # only these are asked
+    reasons: Mapping[str, str] = field(default_factory=dict)  # why the other fields were missing when it was made
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of one lookup of a plan for one event: asked or not, and why."""
+
+    lookup: str
+    result: str  # "hit", "miss", "error", "pending", "refused", "not_needed", "not_ready", "not_reached"
+    reason: str = ""  # the error or refusal
+    cached: bool = False
+    stale: bool = False
+    hedge: bool = False
+    cost_micros: int = 0
+    latency_ms: int = 0
+    fields: tuple[str, ...] = ()  # wanted fields that hold its value in the end
+    fetched_at: datetime | None = None  # of the answer, which may be older than the event
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +456,7 @@ class WorkItem:
     event: Event
     tries: int = 0  # follow-ups made so far
     deferrals: int = 0  # times that it was put off because its CRM was down
+    scope: Scope = Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +498,9 @@ class Enrichment:
     outcome: Outcome
     reason: str  # why it was skipped or failed; empty otherwise
     started_at: datetime
-    values: tuple[FieldValue, ...] = ()  # new values and those that the CRM had
+    values: tuple[FieldValue, ...] = ()  # the chosen one of each field: new, or what the CRM had
+    alternatives: tuple[FieldValue, ...] = ()  # what others said of the same fields
+    steps: tuple[Step, ...] = ()  # what became of each lookup of the plan
     rejected: tuple[RejectedValue, ...] = ()
     missing: Mapping[str, MissingReason] = field(default_factory=dict)
     subject_keys: tuple[str, ...] = ()

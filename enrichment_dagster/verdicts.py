@@ -39,5 +39,5 @@ def _evaluate(health: HealthStore, event_type: str, config: EventTypeConfig, che
         return latency_verdict(health.journeys(event_type, LATENCY_WINDOW), config.latency_target_seconds, now)
     if check == COVERAGE:
         missing = health.missing_fields(event_type, QUALITY_WINDOW)
-        return coverage_verdict(missing, config.fields, config.min_coverage)
+        return coverage_verdict(missing, config.lanes.standard.fields, config.min_coverage)
     return violations_verdict(*health.stored_and_quarantined(QUALITY_WINDOW), MAX_VIOLATIONS)

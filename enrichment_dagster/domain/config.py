@@ -5,9 +5,13 @@ Secrets are never in the file: it names environment variables (``*_env``), which
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
+import jmespath
+import jmespath.exceptions
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,27 +28,91 @@ from enrichment_dagster.domain.fields import GROUPS
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
-Usd = Annotated[float, Field(ge=0, le=1_000)]
+Memory = Annotated[float, Field(ge=0, le=365 * 86_400)]
+Usd = Annotated[float, Field(ge=0, le=1_000_000)]
+LookupName = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
+
+
+def _compiles(expression: str) -> str:
+    try:
+        jmespath.compile(expression)
+    except jmespath.exceptions.JMESPathError as error:
+        raise ValueError(f"not a JMESPath expression: {str(error).splitlines()[0]}") from error
+    return expression
+
+
+JmesPath = Annotated[str, AfterValidator(_compiles)]
+"""Where a value stands in a vendor's answer, e.g. ``data[].name``."""
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class CacheConfig(_Model):
+    """How long answers are remembered, by what came of the call; 0 = not at all."""
+
+    hit_seconds: Memory = 86_400.0
+    miss_seconds: Memory = 86_400.0
+    error_seconds: Memory = 30.0
+    stale_seconds: Memory = Field(
+        default=30 * 86_400.0, description="For how long after its end an answer is served when a refresh fails."
+    )
+
+
+class RequestConfig(_Model):
+    """The request of a declarative lookup. ``{email}``, ``{domain}`` and the like stand for what is known."""
+
+    method: Literal["GET", "POST"] = "GET"
+    path: Annotated[str, Field(pattern=r"^/")]
+    query: dict[str, str] = {}
+    body: dict[str, Any] | None = None
+    subject: Literal["email", "domain"]
+    miss_statuses: list[int] = Field(default_factory=lambda: [404])
+
+
 class LookupConfig(_Model):
-    """Price and memory of one operation of a provider."""
+    """Price, memory and, for a declarative provider, request and mapping of one operation of a provider."""
 
     price_usd: Usd
     charge: Literal["on_call", "on_hit"] = "on_hit"
+    timeout_seconds: Seconds | None = Field(default=None, description="Instead of the provider's.")
+    cache: CacheConfig | None = Field(default=None, description="Instead of the general one.")
+    request: RequestConfig | None = None
+    values: dict[Name, JmesPath] = Field(default={}, description="Our field: where it stands in the answer.")
+    request_id: JmesPath | None = None
+    confidence: float = Field(default=0.7, gt=0, le=1)
+
+
+class LimitsConfig(_Model):
+    """How hard a provider may be called, by all processes together."""
+
+    per_second: float | None = Field(default=None, gt=0, le=10_000)
+    burst: int = Field(default=20, ge=1, le=10_000)
+    concurrency: int = Field(default=100, ge=1, le=1_000)
+    lifetime_calls: int | None = Field(default=None, ge=1, description="Calls that the vendor serves at all, ever.")
+
+
+class AuthConfig(_Model):
+    """Where a declarative provider's key travels."""
+
+    kind: Literal["header", "bearer", "query"]
+    name: str = Field(default="", description="Of the header or query parameter.")
 
 
 class ProviderConfig(_Model):
     """How one provider is reached. ``<NAME>_BASE_URL`` in the environment overrides ``base_url``."""
 
+    enabled: bool = Field(default=True, description="False: plans pass over its lookups, and no key is needed.")
+    api: Literal["built_in", "http"] = Field(default="built_in", description="http: described here, without Python.")
     base_url: HttpUrl
     api_key_env: EnvName
     timeout_seconds: Seconds = 5.0
-    lookups: dict[Name, LookupConfig]
+    auth: AuthConfig | None = None
+    model: str | None = Field(default=None, description="Of an AI provider.")
+    limits: LimitsConfig = LimitsConfig()
+    usd_per_day: Usd | None = Field(default=None, description="Budget per UTC day.")
+    lookups: dict[Name, LookupConfig] = Field(min_length=1)
 
 
 class RetryConfig(_Model):
@@ -55,31 +123,82 @@ class RetryConfig(_Model):
     max_delay_seconds: Seconds = 8.0
 
 
-class CacheConfig(_Model):
-    """How long answers are remembered."""
+class BreakerConfig(_Model):
+    """When a failing provider is left alone, and for how long."""
 
-    hit_seconds: Seconds = 86_400.0
-    miss_seconds: Seconds = 86_400.0
+    min_calls: int = Field(default=10, ge=1)
+    failure_share: float = Field(default=0.5, gt=0, le=1)
+    consecutive_failures: int = Field(default=8, ge=1)
+    window_seconds: Seconds = 60.0
+    open_seconds: Seconds = 15.0
+    max_open_seconds: Seconds = 300.0
+
+
+class SwitchConfig(_Model):
+    """When the providers behind a provider are asked before it: its success fell too low."""
+
+    min_success_share: float = Field(default=0.9, gt=0, le=1)
+    min_calls: int = Field(default=20, ge=1)
+    window_seconds: Seconds = 300.0
+    probe_every_seconds: Seconds = 15.0
+    probes_to_return: int = Field(default=3, ge=1)
+
+
+class ProtectionConfig(_Model):
+    """How providers are protected from us, and we from them."""
+
+    breaker: BreakerConfig = BreakerConfig()
+    switch: SwitchConfig = SwitchConfig()
+
+
+class BudgetConfig(_Model):
+    """What all providers together may cost. Providers and plans have budgets of their own."""
+
+    usd_per_day: Usd | None = None
+
+
+class PlanConfig(_Model):
+    """What one lane of an event type wants, whom it asks, and what that may take and cost."""
+
+    wanted: list[str] = Field(min_length=1, description="Field groups or single fields.")
+    waterfall: list[LookupName] = Field(min_length=1, description="Lookups, the most trusted first.")
+    orders: dict[str, list[LookupName]] = Field(default={}, description="Fields or groups with an order of their own.")
+    mode: Literal["sequential", "parallel", "hedged"] = "sequential"
+    prefer: Literal["listed", "cheapest", "fastest"] = Field(
+        default="cheapest", description="Of several lookups that have a missing field: which one is asked first."
+    )
+    deadline_seconds: Seconds = 25.0
+    budget_usd: Usd | None = Field(default=None, description="What one event may cost.")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Return the wanted fields, groups resolved, without repeats."""
+        return resolved(self.wanted)
+
+
+class LanesConfig(_Model):
+    """The plans of an event type: ``standard`` by Dagster runs, ``routing`` by the gateway, at once."""
+
+    standard: PlanConfig
+    routing: PlanConfig | None = None
 
 
 class EventTypeConfig(_Model):
-    """What one kind of event needs: fields, order of providers, deadline and latency target."""
+    """What one kind of event needs."""
 
     description: str = ""
     latency_target_seconds: Seconds
-    deadline_seconds: Seconds = 25.0
-    wanted: list[str] = Field(min_length=1, description="Field groups or single fields.")
-    waterfall: list[Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]] = Field(min_length=1)
     personal_domains: Literal["skip", "enrich"] = "skip"
     min_coverage: float = Field(
         default=0.5, ge=0, le=1, description="Share of wanted fields below which a check warns."
     )
     follow_up_seconds: list[Seconds] = Field(default_factory=lambda: [300.0, 1_800.0, 7_200.0])
+    lanes: LanesConfig
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Return the wanted fields, groups resolved, without repeats."""
-        return tuple(dict.fromkeys(name for entry in self.wanted for name in GROUPS.get(entry, (entry,))))
+
+def resolved(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that these names of fields and groups stand for, without repeats."""
+    return tuple(dict.fromkeys(name for entry in names for name in GROUPS.get(entry, (entry,))))
 
 
 class StatusProperties(_Model):
@@ -177,6 +296,8 @@ class EnrichmentConfig(_Model):
     intake: IntakeConfig
     retry: RetryConfig = RetryConfig()
     cache: CacheConfig = CacheConfig()
+    protection: ProtectionConfig = ProtectionConfig()
+    budget: BudgetConfig = BudgetConfig()
     runs: RunEconomyConfig = RunEconomyConfig()
 
     @model_validator(mode="wrap")

@@ -27,6 +27,9 @@ def problems_between(raw: Any) -> Iterator[Problem]:
     for event_type, config in _entries(raw, "event_types"):
         for place, message in _event_type(config, lookups):
             yield ("event_types", event_type, *place), message
+    for provider, config in _entries(raw, "providers"):
+        for place, message in _provider(config):
+            yield ("providers", provider, *place), message
     for system, crm in _entries(raw, "crm"):
         for kind, config in _entries(crm, "objects"):
             for place, message in _crm_object(config):
@@ -44,15 +47,26 @@ def _texts(config: Any, name: str) -> list[tuple[int, str]]:
 
 
 def _event_type(config: Any, lookups: list[str]) -> Iterator[Problem]:
-    for index, name in _texts(config, "wanted"):
-        if name not in FIELDS and name not in GROUPS:
-            known = ", ".join(dict.fromkeys([*GROUPS, *FIELDS]))
-            yield ("wanted", index), f"no field or group is called {name}; known are {known}"
-    for index, step in _texts(config, "waterfall"):
-        if "." in step and step not in lookups:
-            yield ("waterfall", index), f"no provider offers {step}; known are {', '.join(sorted(lookups)) or 'none'}"
     target = _number(config, "latency_target_seconds", None)
-    deadline = _number(config, "deadline_seconds", _DEFAULT_DEADLINE_SECONDS)
+    for lane, plan in _entries(config, "lanes"):
+        for place, message in _plan(plan, lookups, target):
+            yield ("lanes", lane, *place), message
+
+
+def _plan(plan: Any, lookups: list[str], target: float | None) -> Iterator[Problem]:
+    for index, name in _texts(plan, "wanted"):
+        if problem := _unknown_field(name):
+            yield ("wanted", index), problem
+    for index, step in _texts(plan, "waterfall"):
+        if problem := _unknown_lookup(step, lookups):
+            yield ("waterfall", index), problem
+    for name, steps in _entries(plan, "orders"):
+        if problem := _unknown_field(name):
+            yield ("orders", name), problem
+        for index, step in enumerate(steps if isinstance(steps, list) else []):
+            if isinstance(step, str) and (problem := _unknown_lookup(step, lookups)):
+                yield ("orders", name, index), problem
+    deadline = _number(plan, "deadline_seconds", _DEFAULT_DEADLINE_SECONDS)
     if target is not None and deadline is not None and deadline >= target:
         yield (
             ("deadline_seconds",),
@@ -60,9 +74,38 @@ def _event_type(config: Any, lookups: list[str]) -> Iterator[Problem]:
         )
 
 
+def _unknown_field(name: str) -> str:
+    if name in FIELDS or name in GROUPS:
+        return ""
+    return f"no field or group is called {name}; known are {', '.join(dict.fromkeys([*GROUPS, *FIELDS]))}"
+
+
+def _unknown_lookup(step: str, lookups: list[str]) -> str:
+    if "." not in step or step in lookups:
+        return ""
+    return f"no provider offers {step}; known are {', '.join(sorted(lookups)) or 'none'}"
+
+
 def _number(config: Any, name: str, default: float | None) -> float | None:
     found = config.get(name, default) if isinstance(config, Mapping) else None
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _provider(config: Any) -> Iterator[Problem]:
+    declarative = isinstance(config, Mapping) and config.get("api") == "http"
+    if declarative and "auth" not in config:
+        yield ("auth",), "is missing: say where the key travels, e.g. {kind: header, name: X-Api-Key}"
+    for name, lookup in _entries(config, "lookups"):
+        has_request = isinstance(lookup, Mapping) and "request" in lookup
+        if declarative and not has_request:
+            yield ("lookups", name, "request"), "is missing: a provider with api: http describes its requests"
+        if declarative and not _entries(lookup, "values"):
+            yield ("lookups", name, "values"), "is missing: name the fields and where they stand in the answer"
+        if has_request and not declarative:
+            yield ("lookups", name, "request"), "is only for a provider with api: http"
+        for field, _ in _entries(lookup, "values"):
+            if field not in FIELDS:
+                yield ("lookups", name, "values", field), f"no field is called {field}; known are {', '.join(FIELDS)}"
 
 
 def _crm_object(config: Any) -> Iterator[Problem]:

@@ -9,7 +9,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 Scalar = str | int | float | bool
-Value = Scalar | Sequence[str]
+Entry = Mapping[str, Scalar]
+"""One entry of a list field: an executive, a news article. The keys of each such field are in ``ENTRIES``."""
+Value = Scalar | Sequence[str] | Sequence[Entry]
 
 
 class Level(StrEnum):
@@ -30,6 +32,8 @@ class Kind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
     TAGS = "tags"  # a list of short texts
+    LONG_TEXT = "long_text"  # a paragraph or two
+    ENTRIES = "entries"  # a list of small objects, see ``ENTRIES``
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,6 @@ FIELDS = _catalogue(
     FieldSpec("company_domain", _COMPANY, Kind.DOMAIN, "company"),
     FieldSpec("industry", _COMPANY, Kind.TEXT, "company"),
     FieldSpec("employees", _COMPANY, Kind.INTEGER, "company"),
-    FieldSpec("annual_revenue", _COMPANY, Kind.NUMBER, "company"),
     FieldSpec("company_phone", _COMPANY, Kind.PHONE, "company"),
     FieldSpec("founded_year", _COMPANY, Kind.INTEGER, "company"),
     FieldSpec("company_city", _COMPANY, Kind.TEXT, "company"),
@@ -73,6 +76,18 @@ FIELDS = _catalogue(
     FieldSpec("company_country", _COMPANY, Kind.TEXT, "company"),
     FieldSpec("company_linkedin_url", _COMPANY, Kind.URL, "social"),
     FieldSpec("tech_stack", _COMPANY, Kind.TAGS, "tech_stack"),
+    FieldSpec("annual_revenue", _COMPANY, Kind.NUMBER, "financials"),
+    FieldSpec("total_funding", _COMPANY, Kind.NUMBER, "financials"),
+    FieldSpec("funding_stage", _COMPANY, Kind.TEXT, "financials"),
+    FieldSpec("employee_growth", _COMPANY, Kind.NUMBER, "growth"),
+    FieldSpec("executives", _COMPANY, Kind.ENTRIES, "executives"),
+    FieldSpec("account_contacts", _COMPANY, Kind.ENTRIES, "account_contacts"),
+    FieldSpec("competitors", _COMPANY, Kind.TAGS, "competitors"),
+    FieldSpec("news", _COMPANY, Kind.ENTRIES, "news"),
+    FieldSpec("intent_score", _COMPANY, Kind.NUMBER, "intent"),
+    FieldSpec("intent_topics", _COMPANY, Kind.TAGS, "intent"),
+    FieldSpec("research_summary", _COMPANY, Kind.LONG_TEXT, "research"),
+    FieldSpec("research_sources", _COMPANY, Kind.TAGS, "research"),
 )
 """Every field by name. The warehouse has one column for each; a test keeps both in step."""
 
@@ -83,6 +98,16 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Field names by group, in catalogue order."""
+
+_PERSON_ENTRY = ("name", "title", "seniority", "email", "linkedin_url")
+ENTRIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "executives": _PERSON_ENTRY,
+        "account_contacts": _PERSON_ENTRY,
+        "news": ("title", "url", "published_at", "category"),
+    }
+)
+"""The keys that an entry of a list field may have. An entry needs the first one; the others may be absent."""
 
 NEVER_VALUES = frozenset({"", "n/a", "na", "none", "null", "unknown", "-", "--", "tbd", "[not provided]"})
 """Texts that forms and vendors send in place of nothing (lower case)."""
@@ -102,6 +127,8 @@ class FieldValue:
     expires_at: datetime | None = None
     cost_micros: int = 0  # millionths of a US dollar; a call's cost stands on the first value that it brought
     request_id: str = ""
+    precedence: int = 0  # 0 = the CRM record itself; then the lookup's place in the plan's order for the field
+    stale: bool = False  # an expired value, served because the refresh failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,11 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from enrichment_dagster.domain.fields import FIELDS, NEVER_VALUES, Kind, Value
+from enrichment_dagster.domain.fields import ENTRIES, FIELDS, NEVER_VALUES, Entry, Kind, Value
 
 MAX_TEXT = 500
+MAX_LONG_TEXT = 5_000
+MAX_ENTRIES = 100
 MAX_TAGS = 200
 _MAX_URL = 2_000
 _MAX_INTEGER = 10**12
@@ -41,7 +43,8 @@ def normalise(field: str, raw: Any) -> Value | None:
     """
     if raw is None or (isinstance(raw, str) and _is_nothing(raw) and (field, raw) not in _MEANT):
         return None
-    return _NORMALISERS[FIELDS[field].kind](raw)
+    kind = FIELDS[field].kind
+    return _entries(raw, ENTRIES[field]) if kind is Kind.ENTRIES else _NORMALISERS[kind](raw)
 
 
 def _clean(raw: str) -> str:
@@ -196,6 +199,24 @@ def _tags(raw: Any) -> tuple[str, ...] | None:
     return tags or None
 
 
+def _entries(raw: Any, keys: tuple[str, ...]) -> tuple[Entry, ...] | None:
+    """Return the entries with their known keys only, texts cleaned, in the vendor's order and without repeats."""
+    if isinstance(raw, str | Mapping) or not isinstance(raw, Iterable):
+        raise InvalidValueError("wrong_type")
+    found = [entry for entry in (_entry(item, keys) for item in raw) if entry]
+    if len(found) > MAX_ENTRIES:
+        raise InvalidValueError("too_many")
+    return tuple({tuple(entry.items()): entry for entry in found}.values()) or None
+
+
+def _entry(raw: Any, keys: tuple[str, ...]) -> Entry | None:
+    if not isinstance(raw, Mapping):
+        raise InvalidValueError("wrong_type")
+    cleaned = {key: _text(raw[key], _MAX_URL) for key in keys if raw.get(key) is not None}
+    entry = {key: text for key, text in cleaned.items() if text.lower() not in NEVER_VALUES}
+    return entry if keys[0] in entry else None
+
+
 _NORMALISERS: Mapping[Kind, Callable[[Any], Value | None]] = MappingProxyType(
     {
         Kind.TEXT: _text,
@@ -206,6 +227,7 @@ _NORMALISERS: Mapping[Kind, Callable[[Any], Value | None]] = MappingProxyType(
         Kind.INTEGER: _integer,
         Kind.NUMBER: _number,
         Kind.TAGS: _tags,
+        Kind.LONG_TEXT: lambda raw: _text(raw, MAX_LONG_TEXT),
     }
 )
 

@@ -27,6 +27,7 @@ class MissingReason(StrEnum):
     PROVIDER_DOWN = "provider_down"  # a provider that may have it failed
     NO_PROVIDER = "no_provider"  # nobody in the plan has this field
     INVALID = "invalid"  # a provider's value failed validation and is in quarantine
+    PENDING = "pending"  # a provider works on it and answers later
 
 
 RETRYABLE_REASONS = frozenset({MissingReason.TIMEOUT, MissingReason.PROVIDER_DOWN})
@@ -37,9 +38,9 @@ def decide_outcome(*, missing: Mapping[str, MissingReason], bought: int) -> Outc
     """Say how an enrichment ended.
 
     ``missing`` gives the wanted fields without a value and why, ``bought`` counts the values that this enrichment
-    added. Nothing found is never called enriched.
+    added. Nothing found is never called enriched; what a provider still works on is partial.
     """
-    if bought:
+    if bought or MissingReason.PENDING in missing.values():
         return Outcome.PARTIAL if missing else Outcome.ENRICHED
     if any(reason in RETRYABLE_REASONS for reason in missing.values()):
         return Outcome.FAILED

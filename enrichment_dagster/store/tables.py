@@ -11,6 +11,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
@@ -112,6 +113,8 @@ work = Table(
     Column("reason", String(60), nullable=False, default=""),
     Column("missing", JSON, nullable=False, default=dict),
     Column("cost_micros", BigInteger, nullable=False, default=0),
+    Column("scope", JSON, nullable=False, default=dict),  # {"lookups": [...], "reasons": {field: reason}}; empty = all
+    Column("steps", JSON, nullable=False, default=list),  # what became of each lookup of the plan
     _rev(),
     Index(
         "work_due",
@@ -159,7 +162,8 @@ attempts = Table(
     Column("purpose", String(60), nullable=False),
     Column("subject_key", String(400), nullable=False),
     Column("event_id", String(40), nullable=False, index=True),
-    Column("state", String(20), nullable=False),  # "sent" until settled as "hit", "miss", "error" or "unknown"
+    # "sent" until settled as "hit", "miss", "error" or "unknown"; "pending" where the provider answers later
+    Column("state", String(20), nullable=False),
     Column("reason", String(60), nullable=False, default=""),
     Column("http_status", Integer),
     Column("request_id", String(MAX_REQUEST_ID), nullable=False, default=""),
@@ -169,6 +173,8 @@ attempts = Table(
     Column("sent_at_ms", BigInteger, nullable=False),
     Column("lease_until_ms", BigInteger, nullable=False),
     Column("settled_at_ms", BigInteger),
+    Column("role", String(20), nullable=False, default=""),  # "hedge"
+    Column("units", Integer, nullable=False, default=1),
     _rev(),
     # One call in flight for a subject: the singleflight between processes.
     Index(
@@ -177,9 +183,61 @@ attempts = Table(
         "purpose",
         "subject_key",
         unique=True,
-        sqlite_where=text("state = 'sent'"),
-        postgresql_where=text("state = 'sent'"),
+        sqlite_where=text("state IN ('sent', 'pending')"),
+        postgresql_where=text("state IN ('sent', 'pending')"),
     ),
+)
+
+pending_answers = Table(
+    "pending_answers",
+    ops_metadata,
+    Column("attempt_id", String(40), primary_key=True),
+    Column("token_hash", String(64), nullable=False, unique=True),  # of the callback URL's token: it is good once
+    Column("lookup", String(120), nullable=False),
+    Column("query", JSON, nullable=False),
+    Column("request_id", String(MAX_REQUEST_ID), nullable=False, default=""),
+    Column("state", String(20), nullable=False),  # "opened" (the call is on its way), "waiting", "answered", "expired"
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("next_poll_at_ms", BigInteger),  # None: it can't be polled
+    Column("polls", Integer, nullable=False, default=0),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Index(
+        "pending_waiting",
+        "next_poll_at_ms",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+)
+
+pending_waiters = Table(
+    "pending_waiters",  # the work that is woken when a pending answer comes
+    ops_metadata,
+    Column("attempt_id", String(40), primary_key=True),
+    Column("work_id", String(60), primary_key=True),
+)
+
+provider_states = Table(
+    "provider_states",  # breaker, rate limit and latencies, shared by all processes
+    ops_metadata,
+    Column("provider", String(60), primary_key=True),
+    Column("state", JSON, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+spending = Table(
+    "spending",  # money reserved and spent, by provider and UTC day; the provider "" stands for all together
+    ops_metadata,
+    Column("provider", String(60), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("micros", BigInteger, nullable=False),
+)
+
+spending_stops = Table(
+    "spending_stops",  # the kill switch: a row stops a provider, or all of them under the name "all"
+    ops_metadata,
+    Column("provider", String(60), primary_key=True),
+    Column("reason", String(200), nullable=False, default=""),
+    Column("stopped_at_ms", BigInteger, nullable=False),
 )
 
 cache = Table(
@@ -188,9 +246,14 @@ cache = Table(
     Column("provider", String(60), primary_key=True),
     Column("purpose", String(60), primary_key=True),
     Column("subject_key", String(400), primary_key=True),
-    Column("answer", JSON, nullable=False),  # {"values": [[field, value, confidence]], "request_id": ...}
+    Column(
+        "answer", JSON
+    ),  # {"values": [[field, value, confidence]], "request_id": ..., "ids": {}}; None: no answer yet
     Column("fetched_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False, index=True),
+    Column("stale_until_ms", BigInteger, nullable=False, default=0),  # served until then when a refresh fails
+    Column("error_until_ms", BigInteger, nullable=False, default=0),  # a failure keeps others from asking until then
+    Column("error_reason", String(60), nullable=False, default=""),
 )
 
 field_values = Table(
@@ -209,6 +272,9 @@ field_values = Table(
     Column("expires_at_ms", BigInteger),
     Column("cost_micros", BigInteger, nullable=False),
     Column("request_id", String(MAX_REQUEST_ID), nullable=False),
+    Column("precedence", Integer, nullable=False, default=0),  # 0 = the CRM record; then the place in the plan's order
+    Column("chosen", Boolean, nullable=False, default=True),  # False: an alternative
+    Column("stale", Boolean, nullable=False, default=False),
     _rev(),
     UniqueConstraint("work_id", "subject_key", "field", "provider"),
 )

@@ -34,7 +34,7 @@ def quick(config: dict[str, Any]) -> None:
     """Follow-ups after a moment, short time limits."""
     lane = config["event_types"][LANE]
     lane["follow_up_seconds"] = [FOLLOW_UP_SECONDS, FOLLOW_UP_SECONDS]
-    lane["deadline_seconds"] = 4
+    lane["lanes"]["standard"]["deadline_seconds"] = 4
     config["retry"] = {"attempts": 2, "first_delay_seconds": 0.05, "max_delay_seconds": 0.2}
     for system in (*config["providers"].values(), *config["crm"].values()):
         system["timeout_seconds"] = 0.5

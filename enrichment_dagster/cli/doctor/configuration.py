@@ -53,10 +53,10 @@ def check_lookups(settings: Settings) -> Iterator[Finding]:
             bad = True
             yield fail("providers", f"no adapter offers {name}", f"use one of {', '.join(known)}")
     for event_type, config in settings.config.event_types.items():
-        offered = {field for name in config.waterfall if name in known for field in known[name].gives}
-        orphans = [field for field in config.fields if field not in offered]
+        offered = {field for name in config.lanes.standard.waterfall if name in known for field in known[name].gives}
+        orphans = [field for field in config.lanes.standard.fields if field not in offered]
         if orphans and not bad:
-            todo = f"take them out of event_types.{event_type}.wanted, or add a lookup to its waterfall"
+            todo = f"take them out of event_types.{event_type}.lanes.standard.wanted, or add a lookup to its waterfall"
             yield warn("providers", f"{event_type}: no lookup gives {', '.join(orphans)}", todo)
     if not bad:
         yield ok("providers", f"{len(configured)} lookups of {', '.join(settings.config.providers)}")
@@ -101,7 +101,7 @@ def check_mappings(settings: Settings) -> Iterator[Finding]:
 
 
 def _wanted(event_types: Iterable[EventTypeConfig]) -> set[str]:
-    return {field for config in event_types for field in config.fields}
+    return {field for config in event_types for field in config.lanes.standard.fields}
 
 
 def check_addresses(settings: Settings) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from support.story import call, environment
 BAD = """
 version: 1
 event_types:
-  lead_created: {latency_target_seconds: 10, deadline_seconds: 25, wanted: [email], waterfall: [apollo.person]}
+  lead_created: {latency_target_seconds: 10, lanes: {standard: {wanted: [email], waterfall: [apollo.person]}}}
 providers: {}
 crm: {}
 intake: {max_body_bytes: 1}
