@@ -174,7 +174,7 @@ def _lines(text: str) -> tuple[dict[tuple[str, ...], int], list[str]]:
 def missing_secrets(settings: Settings) -> list[str]:
     """Return, in words, every secret that the configuration names and the environment lacks."""
     config = settings.config
-    names: dict[str, str] = {p.api_key_env: f"providers.{n}" for n, p in config.providers.items()}
+    names: dict[str, str] = {p.api_key_env: f"providers.{n}" for n, p in config.providers.items() if p.enabled}
     if config.crm.hubspot:
         names[config.crm.hubspot.access_token_env] = "crm.hubspot"
     if config.crm.salesforce:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from enrichment_dagster.domain.keys import domain_subject, email_subject
+from enrichment_dagster.domain.quota import Quota
 from enrichment_dagster.errors import ProviderError
 from enrichment_dagster.http import RemoteClient, Reply
-from enrichment_dagster.ports import Answer, Charge, Query
+from enrichment_dagster.ports import Answer, CachePolicy, Charge, Pending, Query
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the configuration says of a lookup: price, when it is due, patience."""
+    """What the configuration says of a lookup: price, when it is due, patience, memory, and what only some need."""
 
     price_micros: int
     charge: Charge
     timeout_seconds: float
+    cache: CachePolicy | None = None
+    values: Mapping[str, str] = field(default_factory=dict)  # our field: JMESPath, where the answer's form is ours
+    confidence: float = 0.7  # of such values
+    model: str = ""  # of an AI provider
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,10 @@ class VendorLookup(ABC):
     provider: ClassVar[str]
     purpose: ClassVar[str]
     gives: ClassVar[frozenset[str]]
+    max_units: ClassVar[int] = 1
+    bulk_size: ClassVar[int] = 1
+    calls_back: ClassVar[bool] = False
+    slow: ClassVar[bool] = False
 
     client: RemoteClient = field(repr=False)
     terms: Terms
@@ -40,7 +49,7 @@ class VendorLookup(ABC):
 
     @property
     def price_micros(self) -> int:
-        """Return the price of one charged call."""
+        """Return the price of one unit of a charged call."""
         return self.terms.price_micros
 
     @property
@@ -53,6 +62,11 @@ class VendorLookup(ABC):
         """Return the longest that one call may take."""
         return self.terms.timeout_seconds
 
+    @property
+    def cache(self) -> CachePolicy | None:
+        """Return how long answers are remembered, or None for the general policy."""
+        return self.terms.cache
+
     @abstractmethod
     def subject(self, query: Query) -> str | None:
         """Return the subject key that the answer belongs to, or None if the query lacks what this lookup needs."""
@@ -62,18 +76,56 @@ class VendorLookup(ABC):
         """Send the request."""
 
     @abstractmethod
-    def _read(self, reply: Reply) -> Answer:
+    def _read(self, reply: Reply) -> Answer | Pending:
         """Return what the reply says, in our field names."""
 
-    async def fetch(self, query: Query, timeout_seconds: float) -> Answer:
-        """Make one call, without retries.
+    def quota(self, reply: Reply) -> Quota | None:
+        """Return what the reply's headers say of the rate limit; a vendor that says something overrides this."""
+        del reply
+        return None
+
+    async def fetch(self, query: Query, timeout_seconds: float, callback_url: str = "") -> Answer | Pending:
+        """Make one call, without retries. A vendor that calls back overrides this.
 
         Raises:
             ProviderError: no reply, a status that is no answer, or a body of another shape than documented.
         """
+        del callback_url
+        self.require_subject(query)
+        reply = await self._ask(query, timeout_seconds)
+        return replace(self._read(reply), quota=self.quota(reply))
+
+    def require_subject(self, query: Query) -> None:
+        """Make sure that the query has what the lookup needs.
+
+        Raises:
+            ProviderError: it lacks something; nothing was sent.
+        """
         if self.subject(query) is None:
             raise ProviderError("incomplete_query", transient=False, maybe_sent=False)
-        return self._read(await self._ask(query, timeout_seconds))
+
+    async def fetch_many(self, queries: Sequence[Query], timeout_seconds: float) -> Sequence[Answer | ProviderError]:
+        """Ask for several subjects in one call; a vendor with a ``bulk_size`` overrides this.
+
+        Raises:
+            ProviderError: there is no such call.
+        """
+        del queries, timeout_seconds
+        raise ProviderError("no_bulk_call", transient=False, maybe_sent=False)
+
+    async def poll(self, request_id: str, query: Query, timeout_seconds: float) -> Answer | Pending:
+        """Ask again for a pending result. Most vendors want the same request again; others override this."""
+        del request_id
+        return await self.fetch(query, timeout_seconds)
+
+    def read_callback(self, body: Any) -> Answer | Pending:
+        """Read what the vendor sent to the callback URL; a vendor that ``calls_back`` overrides this.
+
+        Raises:
+            ProviderError: this vendor does not call back, or the body is not of the documented shape.
+        """
+        del body
+        raise ProviderError("no_callback", transient=False)
 
 
 def by_email(query: Query) -> str | None:

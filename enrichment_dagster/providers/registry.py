@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from enrichment_dagster.domain.config import LookupConfig, ProviderConfig
 from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.http import RemoteClient, RemoteClients
-from enrichment_dagster.ports import Charge, Lookup
+from enrichment_dagster.ports import CachePolicy, Charge, Lookup
 from enrichment_dagster.providers import apollo, clearbit, zerobounce
 from enrichment_dagster.providers.lookup import Terms, VendorLookup
 from enrichment_dagster.settings import Settings
@@ -43,7 +43,7 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
 
 
 def build_lookups(settings: Settings, clients: RemoteClients) -> dict[str, Lookup]:
-    """Return every configured lookup by the name that plans use.
+    """Return every lookup of the enabled providers by the name that plans use.
 
     Raises:
         ConfigurationError: a provider or lookup is unknown, or keys are missing; lists all of them.
@@ -54,31 +54,33 @@ def build_lookups(settings: Settings, clients: RemoteClients) -> dict[str, Looku
     return {
         lookup.name: lookup
         for name, config in settings.config.providers.items()
+        if config.enabled
         for lookup in _lookups(settings, clients, name, config)
     }
 
 
 def _problems(settings: Settings, name: str, config: ProviderConfig) -> list[str]:
+    problems = _unknown(name, config)
+    if config.enabled and settings.secret(config.api_key_env) is None:
+        problems.append(f"set the environment variable {config.api_key_env} (providers.{name} needs it)")
+    return problems
+
+
+def _unknown(name: str, config: ProviderConfig) -> list[str]:
     vendor = VENDORS.get(name)
     if vendor is None:
-        return [f"providers.{name}: no such provider; known are {', '.join(VENDORS)}"]
-    problems = [
+        return [f"providers.{name}: no such provider; known are {', '.join(VENDORS)}; others need api: http"]
+    return [
         f"providers.{name}.lookups.{lookup}: no such lookup; known are {', '.join(vendor.lookups)}"
         for lookup in config.lookups
         if lookup not in vendor.lookups
     ]
-    if settings.secret(config.api_key_env) is None:
-        problems.append(f"set the environment variable {config.api_key_env} (providers.{name} needs it)")
-    return problems
 
 
 def _lookups(settings: Settings, clients: RemoteClients, name: str, config: ProviderConfig) -> list[Lookup]:
     vendor, key = VENDORS[name], settings.secret(config.api_key_env) or SecretStr("")
     client = vendor.connect(clients, settings.base_url(name, config.base_url), _stripped(key))
-    return [
-        vendor.lookups[lookup](client, _terms(terms, config.timeout_seconds))
-        for lookup, terms in config.lookups.items()
-    ]
+    return [vendor.lookups[lookup](client, _terms(terms, config)) for lookup, terms in config.lookups.items()]
 
 
 def _stripped(key: SecretStr) -> SecretStr:
@@ -86,5 +88,16 @@ def _stripped(key: SecretStr) -> SecretStr:
     return SecretStr(key.get_secret_value().strip())
 
 
-def _terms(config: LookupConfig, timeout_seconds: float) -> Terms:
-    return Terms(round(config.price_usd * 1_000_000), Charge(config.charge), timeout_seconds)
+def _terms(config: LookupConfig, provider: ProviderConfig) -> Terms:
+    cache = config.cache
+    return Terms(
+        price_micros=round(config.price_usd * 1_000_000),
+        charge=Charge(config.charge),
+        timeout_seconds=config.timeout_seconds or provider.timeout_seconds,
+        cache=None
+        if cache is None
+        else CachePolicy(cache.hit_seconds, cache.miss_seconds, cache.error_seconds, cache.stale_seconds),
+        values=config.values,
+        confidence=config.confidence,
+        model=provider.model or "",
+    )
