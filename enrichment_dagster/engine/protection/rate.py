@@ -51,9 +51,9 @@ class Rate:
         limit, limit_seconds = _limit_of(quota) or (self.limit, self.limit_seconds)
         return Rate(self.arrival, paused_until, limit, limit_seconds)
 
-    def shifted(self, by: float) -> Rate:
-        """Return the state with all times moved."""
-        return Rate(self.arrival + by, self.paused_until + by, self.limit, self.limit_seconds)
+    def without_waits(self) -> Rate:
+        """Return the state with a full bucket and no pause; the learned limit stays."""
+        return Rate(limit=self.limit, limit_seconds=self.limit_seconds)
 
     def to_json(self) -> list[float]:
         """Return the fields in order."""
