@@ -15,6 +15,7 @@ from enrichment_dagster.engine.protection import (
     Denied,
     ProviderPolicy,
     ProviderState,
+    Standing,
     admit,
     observe,
     standing,
@@ -80,8 +81,8 @@ class ProviderStates:
 class SqlStandings:
     """``ports.Standings`` on the operational store: read at most once a second.
 
-    A demoted provider is shown as itself again once in a while, for one event: that is the probe that may bring it
-    back.
+    A demoted provider that nobody has tried for a while is shown as itself once: whoever asks then makes the probe that
+    may bring it back.
     """
 
     def __init__(self, ops: Database, clock: Clock, policies: Policies) -> None:
@@ -90,33 +91,30 @@ class SqlStandings:
         self._policies = policies
         self._read_at = float("-inf")
         self._standings: Mapping[str, ProviderStanding] = {}
-        self._probed: dict[str, float] = {}
+        self._probing: Mapping[str, ProviderStanding] | None = None
 
     async def current(self) -> Mapping[str, ProviderStanding]:
         """Return the standing of each provider that was ever called."""
         now = self._clock.monotonic()
         if now - self._read_at >= _OLDEST_SECONDS:
-            self._standings = self.read()
             self._read_at = now
-        probed = [name for name, found in self._standings.items() if found.demoted and self._is_probe(name, now)]
-        if not probed:
-            return self._standings
-        return {**self._standings, **{name: _as_itself(self._standings[name]) for name in probed}}
+            self._refresh()
+        if self._probing is not None:
+            probing, self._probing = self._probing, None
+            return probing
+        return self._standings
 
-    def read(self) -> dict[str, ProviderStanding]:
-        """Return the standings as they are in the store."""
+    def _refresh(self) -> None:
         seconds = self._clock.now().timestamp()
         with self._ops.read() as connection:
             states = _read(connection, None)
-        return {name: _standing(state, self._policies.of(name), seconds) for name, state in states.items()}
-
-    def _is_probe(self, provider: str, now: float) -> bool:
-        every = self._policies.of(provider).switch.probe_every_seconds
-        # The first sight of a demotion starts the wait: what has just failed is not tried at once.
-        if now - self._probed.setdefault(provider, now) < every:
-            return False
-        self._probed[provider] = now
-        return True
+        found = {name: standing(state, self._policies.of(name), seconds) for name, state in states.items()}
+        self._standings = {name: _shown(item, demoted=item.demoted) for name, item in found.items()}
+        self._probing = None
+        if any(item.probe_due for item in found.values()):
+            self._probing = {
+                name: _shown(item, demoted=item.demoted and not item.probe_due) for name, item in found.items()
+            }
 
 
 _FRESH = ProviderState()
@@ -129,15 +127,10 @@ def _read(connection: Connection, providers: list[str] | None) -> dict[str, Prov
     return {name: ProviderState.from_json(state) for name, state in connection.execute(statement)}
 
 
-def _standing(state: ProviderState, policy: ProviderPolicy, now: float) -> ProviderStanding:
-    found = standing(state, policy, now)
+def _shown(found: Standing, *, demoted: bool) -> ProviderStanding:
     return ProviderStanding(
         open=found.breaker == "open",
-        demoted=found.demoted,
+        demoted=demoted,
         p50_ms={purpose: p50 for purpose, (p50, _) in found.latency_ms.items()},
         p95_ms={purpose: p95 for purpose, (_, p95) in found.latency_ms.items()},
     )
-
-
-def _as_itself(found: ProviderStanding) -> ProviderStanding:
-    return ProviderStanding(found.open, False, found.p50_ms, found.p95_ms)

@@ -31,15 +31,18 @@ class Rate:
     limit: int = 0  # calls per ``limit_seconds``, as the vendor's headers say; 0 = they said nothing
     limit_seconds: float = 0.0
 
-    def book(self, policy: ProviderPolicy, now: float) -> tuple[float, Rate]:
-        """Return when the next call may be sent, and the state if it takes that slot."""
+    def book(self, policy: ProviderPolicy, now: float, weight: float = 1.0) -> tuple[float, Rate]:
+        """Return when the next call may be sent, and the state if it takes that slot.
+
+        ``weight`` is its share of a call: less than 1 where several queries go in one.
+        """
         earliest = max(now, self.paused_until)
         per_second, burst = self._pace(policy)
         if per_second is None:
             return earliest, self
         interval = 1 / per_second
         send_at = max(earliest, self.arrival - (burst - 1) * interval)
-        arrival = max(self.arrival, send_at) + interval
+        arrival = max(self.arrival, send_at) + interval * weight
         return send_at, Rate(arrival, self.paused_until, self.limit, self.limit_seconds)
 
     def observe(self, report: CallReport, now: float) -> Rate:
