@@ -144,8 +144,8 @@ class SqlLedger:
             connection.execute(_SETTLE, [_settled(item, to_ms(now), rev) for item in known])
             _hold_difference(connection, known, held)
             _note_pending(connection, known, held, now)
-        remember(connection, settlements, now)
-        self._observe(connection, settlements, now)
+            remember(connection, known, now)
+            self._observe(connection, known, now)
         return [None] * len(settlements)
 
     def _observe(self, connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:

@@ -64,8 +64,8 @@ def test_all_problems_are_reported_at_once_those_inside_entries_and_those_betwee
         "line 34: intake.hubspot.tolerance: Extra inputs are not permitted",
         "line 7: event_types.lead_created.lanes.standard.wanted.1: no field or group is called titel",
         "line 8: event_types.lead_created.lanes.standard.waterfall.1: no provider offers clearbit.combi",
-        "line 6: event_types.lead_created.lanes.standard.deadline_seconds: must be smaller than latency_target_seconds (20), "
-        "which includes waiting; it is 25",
+        "line 6: event_types.lead_created.lanes.standard.deadline_seconds: must be smaller than "
+        "latency_target_seconds (20), which includes waiting; it is 25",
         "line 24: crm.hubspot.objects.contact.mapping.firma: no field is called firma",
         "line 24: crm.hubspot.objects.contact.mapping: mapping.email and mapping.title go to the same property, email",
     ]
