@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select
 
 from enrichment_dagster.ports import Answer, Cached, RawValue, Settlement
-from enrichment_dagster.store.attempt_rows import AttemptKeyRow, key_of, row_key
+from enrichment_dagster.store.attempt_rows import AttemptKeyRow, has_key, key_of, row_key
 from enrichment_dagster.store.database import from_ms, to_ms
 from enrichment_dagster.store.rows import Row, dialect_insert
 from enrichment_dagster.store.tables import cache
@@ -33,8 +33,7 @@ def read_cache(connection: Connection, keys: set[AttemptKeyRow]) -> dict[Attempt
     """Return what is remembered of these, fresh or not."""
     if not keys:
         return {}
-    columns = tuple_(cache.c.provider, cache.c.purpose, cache.c.subject_key)
-    rows = connection.execute(select(cache).where(columns.in_(sorted(keys)))).mappings()
+    rows = connection.execute(select(cache).where(has_key(cache, keys))).mappings()
     return {row_key(row): _entry(row) for row in rows}
 
 
