@@ -4,18 +4,25 @@ Shape: Apollo's API reference. Last names are obfuscated, and neither addresses 
 matches the person by its id.
 """
 
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import orjson
 
 from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, inputs, refused, texts, whole
 from enrichment_dagster.sandbox.subjects import Person, PersonView
+from enrichment_dagster.sandbox.vocabulary import LEVELS
 from enrichment_dagster.sandbox.wire import Endpoint, Request, Response
 from enrichment_dagster.sandbox.world import World
 
 MOST_PER_PAGE = 100
 _PATH = "mixed_people/api_search"
 _DOMAINS, _SENIORITIES = "q_organization_domains_list", "person_seniorities"
+
+
+_LEVELS = {level.apollo for level, _ in LEVELS}
+_Known = tuple[Person, PersonView]
 
 
 class ApolloSearch:
@@ -25,6 +32,7 @@ class ApolloSearch:
         self._account = account
         self._world = world
         self._ready: dict[int, orjson.Fragment] = {}
+        self._everybody: dict[frozenset[str] | None, list[_Known]] = {}
 
     def routes(self) -> dict[tuple[str, str], Endpoint]:
         """Method and path of each call."""
@@ -46,18 +54,15 @@ class ApolloSearch:
         }
         return Response(200, orjson.dumps(answer), self._account.headers("people_search", request))
 
-    def _found(self, domains: list[str], seniorities: set[str]) -> list[tuple[Person, PersonView]]:
+    def _found(self, domains: list[str], seniorities: set[str]) -> list[_Known]:
         if domains:
             companies = [self._world.company_by_domain(domain) for domain in dict.fromkeys(domains)]
             people = [person for company in companies if company for person in self._world.people_at(company)]
-        else:
-            people = list(self._world.all_people)
-        return [
-            (person, person.apollo)
-            for person in people
-            if person.apollo
-            and (not seniorities or (person.apollo.level and person.apollo.level.apollo in seniorities))
-        ]
+            return _known(people, seniorities or None)
+        chosen = frozenset(seniorities & _LEVELS) if seniorities else None
+        if chosen not in self._everybody:
+            self._everybody[chosen] = _known(self._world.all_people, chosen)
+        return self._everybody[chosen]
 
     def _entry(self, person: Person, view: PersonView) -> orjson.Fragment:
         ready = self._ready.get(person.index)
@@ -72,6 +77,16 @@ class ApolloSearch:
             }
             ready = self._ready[person.index] = orjson.Fragment(orjson.dumps(body))
         return ready
+
+
+def _known(people: Iterable[Person], seniorities: AbstractSet[str] | None) -> list[_Known]:
+    """Those whom Apollo knows, of these seniorities; of all when none are named."""
+    return [
+        (person, person.apollo)
+        for person in people
+        if person.apollo
+        and (seniorities is None or (person.apollo.level and person.apollo.level.apollo in seniorities))
+    ]
 
 
 def pagination(page: int, size: int, total: int) -> dict[str, Any]:

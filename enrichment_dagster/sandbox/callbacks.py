@@ -41,6 +41,11 @@ class Callbacks:
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many callbacks are still owed."""
+        return len(self._tasks)
+
     def post(
         self, name: str, url: str, body: Callable[[], bytes], delays: Sequence[float], headers: Mapping[str, str]
     ) -> None:
@@ -54,6 +59,11 @@ class Callbacks:
                 task = asyncio.get_running_loop().create_task(self._later(name, url, body, delay, headers))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    async def drained(self) -> None:
+        """Wait until nothing is owed."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
         """Give up what still waits, and close the connections."""

@@ -11,9 +11,9 @@ class SandboxConfig:
     """How one sandbox is set up. Without `api_keys`, any key that starts with `sandbox-` is accepted.
 
     `callback_delay_seconds` is how long Apollo takes for a phone and Clay for a row; each is then delivered
-    `callback_repeats` times more, as long apart, since these webhooks may come twice. Apollo keeps a phone for `phone_result_seconds`
-    (30 days). `clay_lifetime` is how many rows one Clay webhook ever takes. `news_until` is the day of the latest news,
-    by default the day on which the sandbox starts.
+    `callback_repeats` times more, as long apart, since these webhooks may come twice. Apollo keeps a phone for
+    `phone_result_seconds` (30 days). `clay_lifetime` is how many rows one Clay webhook ever takes. `news_until` is the
+    day of the latest news, by default the day on which the sandbox starts.
     """
 
     seed: int = 7

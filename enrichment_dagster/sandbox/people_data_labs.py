@@ -28,7 +28,6 @@ from enrichment_dagster.sandbox.world import World
 PER_MINUTE = 1000
 MOST_IN_BULK = 100
 _ROOT = "/people_data_labs/v5/"
-_NOT_FOUND = "No records were found matching your request"
 
 
 class PeopleDataLabs:
@@ -81,7 +80,7 @@ class PeopleDataLabs:
         company = self._world.company_by_domain(website)
         view = self._world.coverage.pdl_company(company) if company else None
         if company is None or view is None:
-            return Response(404, _error_body(404, _NOT_FOUND), self._headers(request, 0))
+            return Response(404, _MISS, self._headers(request, 0))
         body = orjson.dumps(company_body(company, view))
         return Response(200, body, self._headers(request, 1), (company.domain,))
 
@@ -105,7 +104,7 @@ class PeopleDataLabs:
         person = self._world.person_by_email(email) if email else self._by_name.get(names)
         body = self._ready(person) if person else None
         if person is None or body is None:
-            return 404, _error_body(404, _NOT_FOUND), ()
+            return 404, _MISS, ()
         return 200, body, (person.email,)
 
     def _ready(self, person: Person) -> bytes | None:
@@ -143,6 +142,9 @@ _KINDS = {
 
 def _error_body(status: int, message: str) -> bytes:
     return orjson.dumps({"status": status, "error": {"type": _KINDS.get(status, "api_error"), "message": message}})
+
+
+_MISS = _error_body(404, "No records were found matching your request")
 
 
 def _failure(status: int, message: str) -> Response:
