@@ -46,7 +46,7 @@ class Counters:
 
     def billed(self, endpoint: str) -> int:
         """How many times something was charged under this name."""
-        return self._billed[endpoint].total()
+        return self._billed.get(endpoint, Counter()).total()
 
     def callback(self, name: str, outcome: str) -> None:
         """A callback ended: delivered, refused, failed, dropped (too many wait) or not_loopback (never sent)."""

@@ -5,8 +5,8 @@ with a summary and one citation per field used. A fault plan makes it cite a fie
 (`invented_citation_rate`) or chat instead of answering in JSON (`prose_rate`).
 """
 
-import re
 from collections.abc import Callable
+from json import JSONDecodeError, JSONDecoder
 from time import time
 from typing import Any
 
@@ -17,7 +17,7 @@ from enrichment_dagster.sandbox.config import SandboxConfig
 from enrichment_dagster.sandbox.wire import Endpoint, Request, Response, bearer, json_response, retry_after
 
 MOST_CITED = 6
-_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
+_DECODER = JSONDecoder()
 _INVENTED = {"field": "net_promoter_score", "quote": "71"}
 _EMPTY: dict[str, Any] = {"string": "", "array": [], "object": {}, "number": 0, "integer": 0, "boolean": False}
 
@@ -125,11 +125,11 @@ def _last_user_text(body: dict[str, Any]) -> str | None:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """The known fields in a message: a JSON object in it, or what stands under its key `fields`."""
-    found = _OBJECT.search(text)
+    """The known fields in a message: the first JSON object in it, or what stands under its key `fields`."""
+    start = text.find("{")
     try:
-        given = orjson.loads(found[0]) if found else {}
-    except orjson.JSONDecodeError:
+        given = _DECODER.raw_decode(text, start)[0] if start >= 0 else {}
+    except JSONDecodeError:
         return {}
     given = given["fields"] if isinstance(given.get("fields"), dict) else given
     quotes = {name: _quote(value) for name, value in given.items()}

@@ -42,6 +42,7 @@ async def test_a_completion_has_the_documented_shape(client):
         "Known fields:\n" + json.dumps(FIELDS) + "\nAnswer in JSON.",
         json.dumps({"fields": FIELDS, "rules": "cite"}),
         json.dumps({name: {"value": value, "provider": "apollo"} for name, value in FIELDS.items()}),
+        json.dumps(FIELDS) + ' Answer like {"summary": "..."}',
         [{"type": "text", "text": json.dumps(FIELDS)}],
     ],
 )
@@ -64,7 +65,8 @@ async def test_the_same_question_gets_the_same_answer(client):
 async def test_empty_fields_are_not_cited(client):
     told = json.loads(await answer(client, json.dumps({"city": None, "tools": [], "country": "", "title": "CEO"})))
     assert [citation["field"] for citation in told["citations"]] == ["title"]
-    assert json.loads(await answer(client, "{}"))["citations"] == []
+    for nothing in ("{}", "no object", "{broken"):
+        assert json.loads(await answer(client, nothing))["citations"] == []
 
 
 async def test_a_schema_decides_which_keys_the_answer_has(client):
