@@ -16,7 +16,7 @@ from enrichment_dagster.domain.outcome import MissingReason
 CandidateKey = tuple[str, str, str]
 """Field, provider and subject: of each provider's word on a field of a subject the better one is kept."""
 
-Rank = tuple[bool, int, float, float, str, str, str]
+Rank = tuple[bool, int, bool, float, float, str, str, str]
 
 _WEIGHT: Mapping[MissingReason, int] = MappingProxyType({reason: n for n, reason in enumerate(
     (
@@ -35,11 +35,13 @@ _WEIGHT: Mapping[MissingReason, int] = MappingProxyType({reason: n for n, reason
 def rank(value: FieldValue) -> Rank:
     """Return what candidates are compared by; the smallest wins. No two different values have the same rank.
 
-    Fresh before stale, then precedence (the CRM record, then the plan's order), confidence, and the later answer.
+    Fresh before stale, then precedence (the CRM record, then the plan's order), verified before unverified, confidence,
+    and the later answer.
     """
     return (
         value.stale,
         value.precedence,
+        value.verified_at is None,
         -value.confidence,
         -value.fetched_at.timestamp(),
         value.provider,

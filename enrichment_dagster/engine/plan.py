@@ -11,6 +11,9 @@ from enrichment_dagster.domain.fields import FIELDS
 from enrichment_dagster.engine.ordering import candidates, listed_order
 from enrichment_dagster.ports import Lookup
 
+UNLISTED = 1_000
+"""Precedence from which on a value comes from a lookup that the plan does not list for the field: a last resort."""
+
 Mode = Literal["sequential", "parallel", "hedged"]
 Prefer = Literal["listed", "cheapest", "fastest"]
 
@@ -41,7 +44,7 @@ class Plan:
     def precedence(self, name: str, lookup: str) -> int:
         """Return the place of a lookup in a field's order: 1 is the most trusted. What it gives unasked comes last."""
         order = self.orders.get(name, ())
-        return 1 + order.index(lookup) if lookup in order else 1_000 + self.places.get(lookup, 0)
+        return 1 + order.index(lookup) if lookup in order else UNLISTED + self.places.get(lookup, 0)
 
 
 def make_plan(

@@ -12,7 +12,7 @@ from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.engine.absorb import absorb_answer
 from enrichment_dagster.engine.draft import Draft, add_step, start_draft
 from enrichment_dagster.engine.ordering import asked_order
-from enrichment_dagster.engine.plan import Plan
+from enrichment_dagster.engine.plan import UNLISTED, Plan
 from enrichment_dagster.engine.purchase import Asker, Buyer, Purchase
 from enrichment_dagster.engine.waiting import first_done
 from enrichment_dagster.ports import REFUSALS, Lookup, ProviderStanding, Query, Step, WorkItem
@@ -120,7 +120,7 @@ class _Filling:
         query: Query | None = None
         seen = set()
         only = self.draft.item.scope.lookups
-        for name in self.draft.knowledge.missing():
+        for name in self._open_fields():
             for lookup_name in self.orders.get(name, ()):
                 if lookup_name in seen or (only and lookup_name not in only):
                     continue
@@ -132,6 +132,11 @@ class _Filling:
                     self.draft.steps.setdefault(lookup_name, Step(lookup_name, "not_ready"))
                 elif (lookup_name, subject) not in self.asked:
                     yield lookup, subject
+
+    def _open_fields(self) -> list[str]:
+        """Return the wanted fields without a value, or with one from a lookup that the plan does not list for them."""
+        values = self.draft.knowledge.values
+        return [n for n in self.plan.wanted if n not in values or values[n].precedence >= UNLISTED]
 
     def _start_what_is_due(self) -> None:
         if self.plan.mode == "parallel":
