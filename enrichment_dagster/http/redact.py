@@ -39,8 +39,8 @@ def vendor_message(body: Any) -> str:
 
 
 def _part(value: Any) -> str:
-    if isinstance(value, list) and value:
-        value = value[0]
-    if isinstance(value, dict):
-        value = value.get("message") or value.get("details")
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = value[0].get("details")
+    elif isinstance(value, dict):
+        value = value.get("message")
     return value if isinstance(value, str) else ""

@@ -36,7 +36,7 @@ class Vendor(NamedTuple):
 VENDORS: Mapping[str, Vendor] = MappingProxyType(
     {
         "apollo": Vendor(apollo.connect, apollo.LOOKUPS),
-        "clearbit": Vendor(clearbit.connect, clearbit.LOOKUPS, clearbit.APART),
+        "clearbit": Vendor(clearbit.connect, clearbit.LOOKUPS, apart=clearbit.APART),
         "zerobounce": Vendor(zerobounce.connect, zerobounce.LOOKUPS),
         "people_data_labs": Vendor(people_data_labs.connect, people_data_labs.LOOKUPS),
         "hunter": Vendor(hunter.connect, hunter.LOOKUPS),
