@@ -85,7 +85,7 @@ class ApolloPhone(ApolloLookup):
         code = body.get("error_code")
         if reply.status == _NOT_READY and code == "result_pending":
             return Pending(request_id, _seconds(body.get("retry_after_seconds")), reply.status)
-        if code in _TERMINAL:
+        if isinstance(code, str) and code in _TERMINAL:
             raise ProviderError(code, transient=False, http_status=reply.status)
         raise self.client.refusal(reply)
 

@@ -53,11 +53,17 @@ COMPANY = {"company_name": "Northwind Parts", "company_domain": "northwind-parts
 ORGANIZATION_ID, PERSON_ID = "5e66b6381e05b4008c8331b8", "64a7ff0cc4dfae00013df1a5"
 ENTRY = {"name": "Dana Reyes", "title": "VP Operations", "seniority": "vp", "email": PERSONAL,
          "linkedin_url": "http://www.linkedin.com/in/dana-reyes-example"}  # fmt: skip
-FOUND = {"people": [{"id": PERSON_ID, "first_name": "Dana", "last_name_obfuscated": "Re***s"}, {"id": "b"}, {"id": "c"}]}
+FOUND = {
+    "people": [{"id": PERSON_ID, "first_name": "Dana", "last_name_obfuscated": "Re***s"}, {"id": "b"}, {"id": "c"}]
+}
 MATCHED = {
     "status": "success",
     "missing_records": 1,
-    "matches": [body("apollo-people-match-response")["person"], None, {"id": "c", "first_name": "Lee", "last_name": "P"}],
+    "matches": [
+        body("apollo-people-match-response")["person"],
+        None,
+        {"id": "c", "first_name": "Lee", "last_name": "P"},
+    ],
 }
 ARTICLE = {"title": "Northwind Parts wins a contract", "url": "https://news.example.com/1",
            "published_at": "2026-09-01T08:00:00.000Z", "event_categories": ["contract"], "snippet": "x"}  # fmt: skip
@@ -109,7 +115,8 @@ CASES = {
     ),
     "apollo.news": Case(
         documented={"news_articles": [ARTICLE, {"url": "https://news.example.com/2"}]},
-        expected={"news": [{**{key: ARTICLE[key] for key in ("title", "url", "published_at")}, "category": "contract"}]},
+        expected={"news": [{"title": ARTICLE["title"], "url": ARTICLE["url"],
+                            "published_at": ARTICLE["published_at"], "category": "contract"}]},
         misses=(reply(200, {"news_articles": []}),),
         wrong_types={"news_articles": [{"title": 4}, {"title": "Headline", "url": [], "event_categories": "hires"}, 4]},
         partial={"news_articles": [{"title": "Headline", "published_at": None}]},
@@ -252,6 +259,22 @@ WAIVERS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Rule -> lookup -> why the rule is not for it."""
+
+QUOTAS = {
+    "apollo": (
+        {"x_rate_limit_minute": "1000", "x_minute_requests_left": "997"},
+        {"x_rate_limit_minute": "", "x_minute_requests_left": ""},
+    ),
+    "clearbit": (
+        {"x_ratelimit_limit": "600", "x_ratelimit_remaining": "599", "x_ratelimit_reset": "soon"},
+        {"x_ratelimit_limit": "-1"},
+    ),
+    "people_data_labs": (
+        {"x_ratelimit_limit": '{"minute": 1000, "day": 5}', "x_ratelimit_remaining": "{'day': 4, 'minute': 999}"},
+        {"x_ratelimit_limit": '{"minute": "many"}', "x_ratelimit_remaining": "999"},
+    ),
+}
+"""Provider -> rate-limit headers as documented, and garbage."""
 
 every_lookup = pytest.mark.parametrize("name", CASES)
 

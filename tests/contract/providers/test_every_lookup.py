@@ -6,6 +6,7 @@ import pytest
 from lookup_cases import (
     CASES,
     QUERY,
+    QUOTAS,
     WAIVERS,
     answer_to,
     ask,
@@ -16,7 +17,7 @@ from lookup_cases import (
     key_of,
 )
 from support.loopback import reply
-from support.remote import FAULTS, KEYS, PERSONAL, assert_failed_as, every_fault, settings_for
+from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault, settings_for
 
 from enrichment_dagster.domain.fields import FIELDS
 from enrichment_dagster.domain.normalise import InvalidValueError, normalise
@@ -197,22 +198,6 @@ async def test_what_a_lookup_does_not_offer_is_refused_without_a_call(lookup, ve
         with pytest.raises(ProviderError, match="no_callback"):
             lookup.read_callback({})
     assert not vendor.requests
-
-
-QUOTAS = {
-    "apollo": (
-        {"x_rate_limit_minute": "1000", "x_minute_requests_left": "997"},
-        {"x_rate_limit_minute": "", "x_minute_requests_left": ""},
-    ),
-    "clearbit": (
-        {"x_ratelimit_limit": "600", "x_ratelimit_remaining": "599", "x_ratelimit_reset": "soon"},
-        {"x_ratelimit_limit": "-1"},
-    ),
-    "people_data_labs": (
-        {"x_ratelimit_limit": '{"minute": 1000, "day": 5}', "x_ratelimit_remaining": "{'day': 4, 'minute': 999}"},
-        {"x_ratelimit_limit": '{"minute": "many"}', "x_ratelimit_remaining": "999"},
-    ),
-}
 
 
 @every_lookup
