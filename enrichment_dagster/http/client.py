@@ -49,7 +49,10 @@ class Reply:
 
 
 class RemoteClient:
-    """The way to one remote system, with its own connection pool. ``error`` is what its failures are raised as."""
+    """The way to one remote system, with its own connection pool. ``error`` is what its failures are raised as.
+
+    ``headers`` and ``params`` go with every call, ``fields`` into every body that is a JSON object.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class RemoteClient:
         error: type[RemoteError],
         headers: Mapping[str, Text] = NO_TEXTS,
         params: Mapping[str, Text] = NO_TEXTS,
+        fields: Mapping[str, Text] = NO_TEXTS,
         statuses: Mapping[int, Rule] = _NO_RULES,
         max_body_bytes: int = MAX_BODY_BYTES,
         max_connections: int = MAX_CONNECTIONS,
@@ -69,7 +73,10 @@ class RemoteClient:
         self._error = error
         self._headers = {**_BASE_HEADERS, **_checked(system, headers)}
         self._params = dict(params)
-        self._secrets = set(secret_texts(self._headers, self._params))  # all that ever went out, to be masked
+        self._fields = dict(fields)
+        self._secrets = set(
+            secret_texts(self._headers, self._params, self._fields)
+        )  # all that ever went out, to be masked
         self._statuses = statuses
         self._max_body_bytes = max_body_bytes
         self._transport = transport or build_transport(max_connections)
@@ -139,7 +146,7 @@ class RemoteClient:
         """Make the call. Failures are returned: an exception from here would carry URLs in its message and frames."""
         try:
             async with asyncio.timeout(call.timeout_seconds):
-                return await self._send(call.build(self._origin, self._headers, self._params))
+                return await self._send(call.build(self._origin, self._headers, self._params, self._fields))
         except _EXPECTED as error:
             return classify(error)
 

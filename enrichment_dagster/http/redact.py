@@ -11,6 +11,7 @@ _EMAIL = re.compile(r"[^\s\"'<>@,;:=&?/]+(?:@|%40)[^\s\"'<>@,;&?/]+")
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 _SHORTEST_SECRET = 4
 MASK = "***"
+_WORDS = ("errorCode", "error", "error_description", "error_message", "message", "errors")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -25,18 +26,21 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 def vendor_message(body: Any) -> str:
     """Return what a vendor's error body says, over the shapes that vendors use; empty where it says nothing.
 
-    Apollo ``{message}`` / ``{error}`` / ``{error_message}``, Clearbit ``{error: {message}}``, HubSpot ``{message}``,
-    Salesforce ``[{errorCode, message}]`` and, at its token endpoint, ``{error, error_description}``.
+    Apollo ``{message}`` / ``{error}`` / ``{error_message}``, Clearbit and People Data Labs ``{error: {message}}``,
+    HubSpot ``{message}``, Hunter ``{errors: [{details}]}``, Salesforce ``[{errorCode, message}]`` and, at its token
+    endpoint, ``{error, error_description}``.
     """
     if isinstance(body, list):
         return vendor_message(body[0]) if body else ""
     if not isinstance(body, dict):
         return ""
-    parts = [_part(body.get(key)) for key in ("errorCode", "error", "error_description", "error_message", "message")]
+    parts = [_part(body.get(key)) for key in _WORDS]
     return ": ".join(part for part in parts if part)
 
 
 def _part(value: Any) -> str:
-    if isinstance(value, dict):
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = value[0].get("details")
+    elif isinstance(value, dict):
         value = value.get("message")
     return value if isinstance(value, str) else ""

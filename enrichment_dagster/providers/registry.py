@@ -12,7 +12,7 @@ from enrichment_dagster.domain.config import LookupConfig, ProviderConfig
 from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.http import RemoteClient, RemoteClients
 from enrichment_dagster.ports import CachePolicy, Charge, Lookup
-from enrichment_dagster.providers import apollo, clearbit, zerobounce
+from enrichment_dagster.providers import apollo, clearbit, hunter, people_data_labs, zerobounce
 from enrichment_dagster.providers.lookup import Terms, VendorLookup
 from enrichment_dagster.settings import Settings
 
@@ -30,13 +30,16 @@ class Vendor(NamedTuple):
 
     connect: Connect
     lookups: Mapping[str, type[VendorLookup]]
+    apart: Mapping[str, Connect] = MappingProxyType({})  # lookups that are reached in another way
 
 
 VENDORS: Mapping[str, Vendor] = MappingProxyType(
     {
         "apollo": Vendor(apollo.connect, apollo.LOOKUPS),
-        "clearbit": Vendor(clearbit.connect, clearbit.LOOKUPS),
+        "clearbit": Vendor(clearbit.connect, clearbit.LOOKUPS, apart=clearbit.APART),
         "zerobounce": Vendor(zerobounce.connect, zerobounce.LOOKUPS),
+        "people_data_labs": Vendor(people_data_labs.connect, people_data_labs.LOOKUPS),
+        "hunter": Vendor(hunter.connect, hunter.LOOKUPS),
     }
 )
 """A new vendor is a file with ``connect`` and ``LOOKUPS``, and a row here."""
@@ -79,8 +82,12 @@ def _unknown(name: str, config: ProviderConfig) -> list[str]:
 
 def _lookups(settings: Settings, clients: RemoteClients, name: str, config: ProviderConfig) -> list[Lookup]:
     vendor, key = VENDORS[name], settings.secret(config.api_key_env) or SecretStr("")
-    client = vendor.connect(clients, settings.base_url(name, config.base_url), _stripped(key))
-    return [vendor.lookups[lookup](client, _terms(terms, config)) for lookup, terms in config.lookups.items()]
+    ways = {vendor.apart.get(lookup, vendor.connect) for lookup in config.lookups}
+    opened = {connect: connect(clients, settings.base_url(name, config.base_url), _stripped(key)) for connect in ways}
+    return [
+        vendor.lookups[lookup](opened[vendor.apart.get(lookup, vendor.connect)], _terms(terms, config))
+        for lookup, terms in config.lookups.items()
+    ]
 
 
 def _stripped(key: SecretStr) -> SecretStr:

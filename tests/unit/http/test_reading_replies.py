@@ -60,6 +60,7 @@ def test_retry_after_never_fails(value):
         ({"error": {"message": "m", "type": "t"}}, "m"),
         ({"error": "invalid_client", "error_description": "d"}, "invalid_client: d"),
         ([{"errorCode": "C", "message": "m"}], "C: m"),
+        ({"errors": [{"id": "too_many_requests", "code": 403, "details": "d"}]}, "d"),
         ([], ""),
         (["x"], ""),
         ("text", ""),

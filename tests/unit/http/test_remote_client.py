@@ -61,6 +61,16 @@ async def test_what_goes_out(client, vendor):
     assert (answer.status, answer.body, answer.headers["X-Request-Id"]) == (200, {"a": 1}, "r1")
 
 
+async def test_fields_of_the_client_go_into_every_json_object_and_are_masked(vendor, open_client):
+    vendor.answer(reply(200, {}), reply(200, {}), reply(422, {"message": f"bad {KEY}"}))
+    client = open_client(vendor.url, fields={"api_key": SecretStr(KEY)})
+    await client.request("POST", "/p", timeout_seconds=3, json={"n": 1})
+    await client.request("POST", "/p", timeout_seconds=3, json=[1])
+    error = await failure(client)
+    assert [seen.body for seen in vendor.requests] == [b'{"api_key":"' + KEY.encode() + b'","n":1}', b"[1]", b""]
+    assert error.detail == "bad ***"
+
+
 async def test_a_form(client, vendor):
     vendor.answer(reply(200, {}))
     await client.exchange(Call("POST", "/t", 3, form={"grant": "x", "secret": SecretStr("a&b")}))
