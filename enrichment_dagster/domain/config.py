@@ -73,6 +73,9 @@ class CacheConfig(_Model):
     )
 
 
+_SHARED = "for the answer about a domain is shared by all its people"
+
+
 class RequestConfig(_Model):
     """The request of a declarative lookup. ``{email}``, ``{domain}`` and the like stand for what is known."""
 
@@ -80,9 +83,7 @@ class RequestConfig(_Model):
     path: Annotated[Template, Field(pattern=r"^/([^/?#\s\\][^?#\s\\]*)?$")]
     query: dict[str, Template] = {}
     body: Annotated[dict[str, Any], AfterValidator(_is_template)] | None = None
-    subject: Literal["email", "domain"] = Field(
-        description="Whom the answer is about; a company's is for all its people."
-    )
+    subject: Literal["email", "domain"] = Field(description="Whom the answer is about.")
     miss_statuses: list[Annotated[int, Field(ge=200, le=499)]] = Field(default_factory=lambda: [404])
 
     @property
@@ -98,9 +99,7 @@ class RequestConfig(_Model):
             raise ValueError("has no placeholder: it would ask the same of every record")
         personal = sorted(self.placeholders & PERSONAL)
         if self.subject == "domain" and personal:
-            raise ValueError(
-                f"{{{personal[0]}}} is of one person, but subject: domain shares the answer with colleagues"
-            )
+            raise ValueError(f"{{{personal[0]}}} is of one person: it needs subject: email, {_SHARED}")
         return self
 
 
@@ -120,7 +119,7 @@ class LookupConfig(_Model):
     def _shares_no_personal_value(self) -> Self:
         personal = [name for name in self.values if name in FIELDS and FIELDS[name].level is Level.CONTACT]
         if self.request is not None and self.request.subject == "domain" and personal:
-            raise ValueError(f"{personal[0]} is of one person, but subject: domain shares the answer with colleagues")
+            raise ValueError(f"{personal[0]} is of one person: it needs subject: email, {_SHARED}")
         return self
 
 

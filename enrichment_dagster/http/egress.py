@@ -38,6 +38,7 @@ class Origin:
             (path and not path.startswith("/"))
             or path.startswith("//")
             or "/.." in path
+            or "/./" in f"{path}/"  # would be taken out, and with it a segment
             or not _FORBIDDEN_IN_PATH.isdisjoint(path)
         ):
             raise EgressRefusedError("the path is not one below the base URL")

@@ -1,7 +1,7 @@
-"""AI research: a short text about a company, made of what is known already, over any endpoint with OpenAI's chat format.
+"""AI research: a short text about a company, made of what is known already, by any endpoint that speaks OpenAI's chat.
 
 Source: OpenAI's API reference, "Structured outputs": ``response_format: json_schema`` with ``strict``, a ``refusal`` in
-place of the content, ``finish_reason`` "length" for a text that was cut. The model is believed nothing: see ``grounding``.
+place of the content, ``finish_reason`` "length" for a text that was cut. The model is not believed: see ``grounding``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AiResearch(HttpLookup):
         """Have the summary written. A refusal, and an empty summary, is a miss.
 
         Raises:
-            ProviderError: no reply, something else than the object (``malformed``), a claim without source (``uncited``).
+            ProviderError: no reply, no such object (``malformed``), or a claim without a source (``uncited``).
         """
         del callback_url
         self.require_subject(query)

@@ -60,7 +60,7 @@ class DeclarativeLookup(HttpLookup):
         """Make the described call.
 
         Raises:
-            ProviderError: no reply, a status that is no answer, or a body in which the expressions find nothing to read.
+            ProviderError: no reply, a status that is no answer, or a body of another shape than described.
         """
         del callback_url
         self.require_subject(query)
@@ -95,8 +95,8 @@ def _values(query: Query) -> dict[str, str]:
 
 
 def _segment(value: str) -> str:
-    """Return the value as a part of one path segment; dots are encoded, for ``..`` would be a way out of the path."""
-    return quote(value, safe="").replace(".", "%2E") if set(value) == {"."} else quote(value, safe="")
+    """Return the value as a part of one path segment. The client refuses ``..``, which no encoding makes harmless."""
+    return quote(value, safe="")
 
 
 def connect(clients: RemoteClients, system: str, base_url: str, key: SecretStr, auth: AuthConfig) -> RemoteClient:

@@ -1,7 +1,8 @@
 """What a language model may be told of a company, and whether what it answers rests on that.
 
-Values come from forms and vendors, so any of them may try to give the model orders. Three things keep that harmless: facts
-are short texts inside a JSON object, the answer has to have one exact shape, and each citation has to quote a fact.
+Values come from forms and vendors, so any of them may try to give the model orders. Three things keep that harmless:
+facts are short texts inside a JSON object, the answer has to have one exact shape, and each citation has to quote a
+fact.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _unknown(name: str, config: ProviderConfig) -> list[str]:
         for lookup in config.lookups
         if lookup not in vendor.lookups
     ]
-    return unknown + [f"providers.{name}.{problem}" for problem in vendor.problems(config)]
+    return unknown + [f"providers.{name}.{problem}" for problem in vendor.problems(config) if config.enabled]
 
 
 def _lookups(settings: Settings, clients: RemoteClients, name: str, config: ProviderConfig) -> list[HttpLookup]:
