@@ -52,6 +52,7 @@ class RemoteClient:
     """The way to one remote system, with its own connection pool. ``error`` is what its failures are raised as.
 
     ``headers`` and ``params`` go with every call, ``fields`` into every body that is a JSON object.
+    ``body_counts`` False: the status says all, and what comes with a success may be anything.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class RemoteClient:
         fields: Mapping[str, Text] = NO_TEXTS,
         statuses: Mapping[int, Rule] = _NO_RULES,
         max_body_bytes: int = MAX_BODY_BYTES,
+        body_counts: bool = True,
         max_connections: int = MAX_CONNECTIONS,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -74,11 +76,11 @@ class RemoteClient:
         self._headers = {**_BASE_HEADERS, **_checked(system, headers)}
         self._params = dict(params)
         self._fields = dict(fields)
-        self._secrets = set(
-            secret_texts(self._headers, self._params, self._fields)
-        )  # all that ever went out, to be masked
+        # All that ever went out, to be masked.
+        self._secrets = set(secret_texts(self._headers, self._params, self._fields))
         self._statuses = statuses
         self._max_body_bytes = max_body_bytes
+        self._body_counts = body_counts
         self._transport = transport or build_transport(max_connections)
 
     def __repr__(self) -> str:
@@ -153,7 +155,8 @@ class RemoteClient:
     async def _send(self, request: httpx.Request) -> Reply:
         response = await self._transport.handle_async_request(request)
         try:
-            return Reply(response.status_code, response.headers, await read_body(response, self._max_body_bytes))
+            body = await read_body(response, self._max_body_bytes, counts=self._body_counts)
+            return Reply(response.status_code, response.headers, body)
         finally:
             await response.aclose()
 

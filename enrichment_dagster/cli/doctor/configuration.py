@@ -41,25 +41,25 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
 
 def check_lookups(settings: Settings) -> Iterator[Finding]:
     """Check that there is an adapter for every lookup, and a lookup for every wanted field."""
-    from enrichment_dagster.providers.registry import VENDORS
+    from enrichment_dagster.http import RemoteClients
+    from enrichment_dagster.providers.registry import build_lookups
 
-    known = {f"{vendor}.{name}": kind for vendor, found in VENDORS.items() for name, kind in found.lookups.items()}
-    configured = [
-        f"{name}.{lookup}" for name, provider in settings.config.providers.items() for lookup in provider.lookups
-    ]
-    bad = False
-    for name in configured:
-        if name not in known:
-            bad = True
-            yield fail("providers", f"no adapter offers {name}", f"use one of {', '.join(known)}")
+    try:
+        known = build_lookups(settings, RemoteClients(), require_keys=False)  # nothing is connected before a call
+    except ConfigurationError as error:
+        for problem in error.problems:
+            yield fail("providers", problem, "change it, then try `enrichment doctor` again")
+        return
     for event_type, config in settings.config.event_types.items():
-        offered = {field for name in config.lanes.standard.waterfall if name in known for field in known[name].gives}
-        orphans = [field for field in config.lanes.standard.fields if field not in offered]
-        if orphans and not bad:
+        plan = config.lanes.standard
+        asked = {*plan.waterfall, *(name for order in plan.orders.values() for name in order)}
+        offered = {field for name in asked if name in known for field in known[name].gives}
+        orphans = [field for field in plan.fields if field not in offered]
+        if orphans:
             todo = f"take them out of event_types.{event_type}.lanes.standard.wanted, or add a lookup to its waterfall"
             yield warn("providers", f"{event_type}: no lookup gives {', '.join(orphans)}", todo)
-    if not bad:
-        yield ok("providers", f"{len(configured)} lookups of {', '.join(settings.config.providers)}")
+    providers = dict.fromkeys(lookup.provider for lookup in known.values())
+    yield ok("providers", f"{len(known)} lookups of {', '.join(providers)}")
 
 
 def check_lanes(settings: Settings) -> Iterator[Finding]:

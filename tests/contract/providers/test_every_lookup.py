@@ -27,7 +27,9 @@ from enrichment_dagster.providers.registry import VENDORS, build_lookups
 
 
 def test_every_lookup_of_the_registry_has_a_case():
-    assert {f"{name}.{lookup}" for name, vendor in VENDORS.items() for lookup in vendor.lookups} == set(CASES)
+    tested_apart = {"ai.research", "clay.table"}  # in test_ai.py and test_clay.py: they do not read a vendor's record
+    offered = {f"{name}.{lookup}" for name, vendor in VENDORS.items() for lookup in vendor.lookups}
+    assert offered == set(CASES) | tested_apart
 
 
 def test_waivers_name_lookups_and_say_why():

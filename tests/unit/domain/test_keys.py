@@ -48,7 +48,7 @@ names = st.from_regex(r"[a-z]{1,3}([ .@'-][a-z]{1,3})?", fullmatch=True)
 
 @given(names, names, names, names)
 def test_no_two_names_share_a_key(first, last, other_first, other_last):
-    """"a.b" + "c" and "a" + "b.c" would be one person, were the names not freed of dots."""
+    """ "a.b" + "c" and "a" + "b.c" would be one person, were the names not freed of dots."""
     same = person_subject(first, last, "acme.com") == person_subject(other_first, other_last, "acme.com")
     plain = str.maketrans(".@' ", "----")
     assert same == (

@@ -163,6 +163,22 @@ async def test_the_status_counts_even_if_an_error_page_is_huge(vendor, open_clie
     assert (await failure(open_client(vendor.url, max_body_bytes=1000))).reason == "unavailable"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(200, b"OK", "text/plain"),
+        reply(200, b"{"),
+        reply(200),
+        flood(100, declared=True),
+        flood(100, declared=False),
+    ],
+)
+async def test_where_the_body_does_not_count_a_success_is_one_whatever_comes_with_it(vendor, open_client, answer):
+    vendor.answer(answer)
+    found = await get(open_client(vendor.url, body_counts=False))
+    assert (found.status, found.body) == (200, None)
+
+
 async def test_redirects_are_not_followed(client, vendor):
     vendor.answer(reply(307, b"", location=f"{vendor.url}/elsewhere"))
     assert (await failure(client)).reason == "redirected"
