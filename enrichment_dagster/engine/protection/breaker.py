@@ -1,0 +1,91 @@
+"""The breaker: a provider that fails is left alone for a while, then tried with one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from enrichment_dagster.engine.protection.codec import count, seconds
+from enrichment_dagster.engine.protection.policy import BreakerPolicy
+from enrichment_dagster.engine.protection.window import EMPTY, Window
+
+PROBE_LEASE_SECONDS = 30.0
+"""How long others wait for the one probe: longer than a call takes, so that only a killed process's lease runs out."""
+
+_PROBE_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Closed while ``open_for`` is 0; open until ``open_until``, and half-open from then on."""
+
+    window: Window = EMPTY
+    failures_in_row: int = 0
+    open_for: float = 0.0
+    open_until: float = 0.0
+    probe_until: float = 0.0  # end of the lease of the probe that is in flight
+
+    def phase(self, now: float) -> str:
+        """Return "closed", "open" or "half_open"."""
+        if not self.open_for:
+            return "closed"
+        return "open" if now < self.open_until else "half_open"
+
+    def refused_until(self, now: float) -> float | None:
+        """Return when to ask again, or None if a call may be made now."""
+        if not self.open_for:
+            return None
+        if now < self.open_until:
+            return self.open_until
+        return min(self.probe_until, now + _PROBE_POLL_SECONDS) if now < self.probe_until else None
+
+    def sending(self, send_at: float) -> Breaker:
+        """Return the breaker after a call was admitted: the one in half-open is the probe."""
+        return replace(self, probe_until=send_at + PROBE_LEASE_SECONDS) if self.open_for else self
+
+    def observe(self, policy: BreakerPolicy, *, failed: bool, began_at: float, now: float) -> Breaker:
+        """Return the breaker after a call that says something of the provider's health."""
+        if not self.open_for:
+            return self._count(policy, failed=failed, now=now)
+        if now < self.open_until or began_at < self.open_until - self.open_for:
+            return self  # sent before it opened: the past decides nothing about the probe
+        return _opened(min(self.open_for * 2, policy.max_open_seconds), now) if failed else Breaker()
+
+    def shifted(self, by: float) -> Breaker:
+        """Return the breaker with all times moved."""
+        return Breaker(
+            self.window.shifted(by),
+            self.failures_in_row,
+            self.open_for,
+            self.open_until + by,
+            self.probe_until + by,
+        )
+
+    def to_json(self) -> list[Any]:
+        """Return the fields in order."""
+        return [self.window.to_json(), self.failures_in_row, self.open_for, self.open_until, self.probe_until]
+
+    @classmethod
+    def from_json(cls, raw: list[Any]) -> Breaker:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError, TypeError: it is something else.
+        """
+        window, in_row, open_for, open_until, probe_until = raw
+        return cls(
+            Window.from_json(window), count(in_row), seconds(open_for), seconds(open_until), seconds(probe_until)
+        )
+
+    def _count(self, policy: BreakerPolicy, *, failed: bool, now: float) -> Breaker:
+        window = self.window.add(failed=failed, now=now, window_seconds=policy.window_seconds)
+        in_row = self.failures_in_row + 1 if failed else 0
+        calls, failures = window.totals(now, policy.window_seconds)
+        often = failures > 0 and calls >= policy.min_calls and failures / calls >= policy.failure_share
+        if often or in_row >= policy.consecutive_failures:
+            return _opened(policy.open_seconds, now)
+        return Breaker(window, in_row)
+
+
+def _opened(duration: float, now: float) -> Breaker:
+    return Breaker(open_for=duration, open_until=now + duration)
