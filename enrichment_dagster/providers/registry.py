@@ -42,13 +42,19 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
 """A new vendor is a file with ``connect`` and ``LOOKUPS``, and a row here."""
 
 
-def build_lookups(settings: Settings, clients: RemoteClients) -> dict[str, Lookup]:
+def build_lookups(settings: Settings, clients: RemoteClients, *, require_keys: bool = True) -> dict[str, Lookup]:
     """Return every lookup of the enabled providers by the name that plans use.
+
+    Without ``require_keys`` a missing key is no problem: to look at the lookups, not to ask them.
 
     Raises:
         ConfigurationError: a provider or lookup is unknown, or keys are missing; lists all of them.
     """
-    problems = [p for name, config in settings.config.providers.items() for p in _problems(settings, name, config)]
+    problems = [
+        problem
+        for name, config in settings.config.providers.items()
+        for problem in (_problems(settings, name, config) if require_keys else _unknown(name, config))
+    ]
     if problems:
         raise ConfigurationError(problems)
     return {
