@@ -63,34 +63,33 @@ def check_plans(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_lane(lane: _Lane) -> Iterator[Finding]:
-    yield from check_gives(lane.name, lane.place, lane.plan, lane.enabled, lane.described)
+    yield from _check_gives(lane)
     yield from _check_orders(lane)
     yield from _check_slow(lane)
     yield from _check_budget(lane)
     yield from _check_deadline(lane)
 
 
-def check_gives(
-    name: str, place: str, plan: PlanConfig, enabled: Mapping[str, Lookup], described: Mapping[str, Lookup]
-) -> Iterator[Finding]:
-    """Check that somebody gives each wanted field, and tell which need a provider that is not enabled."""
+def _check_gives(lane: _Lane) -> Iterator[Finding]:
+    """Find fields that nobody gives, and those that need a provider that is not enabled."""
+    plan, enabled, described = lane.plan, lane.enabled, lane.described
     orphans: list[str] = []
     dormant: dict[str, list[str]] = {}
     for field in plan.fields:
         listed = listed_order(field, plan.waterfall, plan.orders)
         if candidates(field, listed, enabled):
             continue
-        givers = dict.fromkeys(described[found].provider for found in candidates(field, listed, described))
-        if givers:
-            dormant.setdefault(" or ".join(givers), []).append(field)
+        providers = dict.fromkeys(described[giver].provider for giver in candidates(field, listed, described))
+        if providers:
+            dormant.setdefault(" or ".join(providers), []).append(field)
         else:
             orphans.append(field)
     if orphans:
-        todo = f"take them out of {place}.wanted, or list a lookup that gives them"
-        yield warn("plans", f"{name}: no lookup gives {', '.join(orphans)}", todo)
+        todo = f"take them out of {lane.place}.wanted, or list a lookup that gives them"
+        yield warn("plans", f"{lane.name}: no lookup gives {', '.join(orphans)}", todo)
     for givers, fields in dormant.items():
-        found = f"{name}: {', '.join(fields)} only from {givers}, which is not enabled"
-        yield hint("plans", found, f"enable {givers}, or leave these fields empty")
+        text = f"{lane.name}: {', '.join(fields)} only from {givers}, which is not enabled"
+        yield hint("plans", text, f"enable {givers}, or leave these fields empty")
 
 
 def _check_orders(lane: _Lane) -> Iterator[Finding]:
