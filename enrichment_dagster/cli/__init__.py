@@ -16,6 +16,10 @@ COMMANDS = (
     LazyCommand(
         "explain", "enrichment_dagster.cli.explain:explain", "The journey of one event: calls, fields, writes, reasons."
     ),
+    LazyCommand("plan", "enrichment_dagster.cli.plan:plan", "Whom an event type asks, in which order, at which price."),
+    LazyCommand(
+        "spend", "enrichment_dagster.cli.spend:spend", "Today's money against budgets; stops and resumes paid calls."
+    ),
     LazyCommand(
         "send", "enrichment_dagster.cli.send:send", "Send an event to the gateway as its sender would, signed."
     ),

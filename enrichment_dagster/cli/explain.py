@@ -15,7 +15,8 @@ from enrichment_dagster.settings import load_settings
 
 if TYPE_CHECKING:
     from enrichment_dagster.composition import Stores
-    from enrichment_dagster.store.explain import ExplainStore, Mention
+    from enrichment_dagster.store.explain import ExplainStore
+    from enrichment_dagster.store.story import Mention
 
 _EVENT = "evt_"
 _BARE_PREFIX = re.compile(r"[0-9a-f]{4,24}")

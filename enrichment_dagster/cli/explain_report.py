@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from enrichment_dagster.cli.explain_fields import build_fields, build_reused
+from enrichment_dagster.cli.explain_steps import build_late_answers, build_steps
 from enrichment_dagster.cli.words import iso, mask_subject, usd
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.ports import WorkKind
-from enrichment_dagster.store.explain import Call, Mention, Owed, StoredValue, Story, Work, Written
+from enrichment_dagster.store.story import Call, Mention, Owed, Story, Work, Written
 
 _KEPT = {"filled": "the record has another value", "equal": "the record has this value already"}
 
@@ -28,8 +30,10 @@ def build_explanation(story: Story, now: datetime, *, values: bool) -> dict[str,
         "timeline": _timeline(story, main),
         "batches": [_batch(story, batch.batch_id) for batch in story.batches],
         "calls": [_call(call) for call in story.calls],
-        "reused": _reused(story),
-        "fields": [_field(value, story, now, values=values) for value in story.values],
+        "reused": build_reused(story),
+        "steps": build_steps(story),
+        "late_answers": build_late_answers(story),
+        "fields": build_fields(story, now, values=values),
         "missing": _missing(story),
         "quarantined": [
             {
@@ -153,63 +157,11 @@ def _call(call: Call) -> dict[str, Any]:
         "http_status": call.http_status,
         "latency_ms": call.latency_ms,
         "cost_usd": usd(call.cost_micros),
+        "role": call.role,
+        "units": call.units,
         "request_id": call.request_id,
         "sent_at": iso(call.sent_at),
         "settled_at": iso(call.settled_at),
-    }
-
-
-def _reused(story: Story) -> list[dict[str, Any]]:
-    """Return the answers that nothing was paid for by this event, each with the event that paid if it is known."""
-    groups: dict[tuple[str, str, str | None], list[StoredValue]] = {}
-    for value in story.values:
-        if _origin(value, story) == "cached":
-            groups.setdefault((value.provider, value.request_id, iso(value.fetched_at)), []).append(value)
-    return [_reused_answer(story, found) for found in groups.values()]
-
-
-def _reused_answer(story: Story, found: list[StoredValue]) -> dict[str, Any]:
-    payer = _payer(found[0], story)
-    return {
-        "provider": found[0].provider,
-        "purpose": payer.purpose if payer else None,
-        "subject": mask_subject(payer.subject_key if payer else found[0].subject_key),
-        "fields": [value.field for value in found],
-        "fetched_at": iso(found[0].fetched_at),
-        "paid_by_event": payer.event_id if payer else None,
-        "paid_usd": usd(payer.cost_micros) if payer else None,
-        "request_id": found[0].request_id,
-    }
-
-
-def _payer(value: StoredValue, story: Story) -> Call | None:
-    same = [call for call in story.payers if call.provider == value.provider]
-    if value.request_id:
-        return next((call for call in same if call.request_id == value.request_id), None)
-    return next((call for call in same if call.settled_at == value.fetched_at), None)
-
-
-def _origin(value: StoredValue, story: Story) -> str:
-    """Say where a value is from: the record itself (with what its sender said), a call of this event, or the cache."""
-    if value.provider == story.received.subject_system:
-        return "record"
-    own = {(call.provider, call.request_id) for call in story.calls if call.state == "hit"}
-    return "bought" if (value.provider, value.request_id) in own else "cached"
-
-
-def _field(value: StoredValue, story: Story, now: datetime, *, values: bool) -> dict[str, Any]:
-    return {
-        "field": value.field,
-        "value": value.value if values else None,
-        "provider": value.provider,
-        "origin": _origin(value, story),
-        "subject": mask_subject(value.subject_key),
-        "confidence": value.confidence,
-        "fetched_at": iso(value.fetched_at),
-        "age_seconds": round(max(0.0, (now - value.fetched_at).total_seconds()), 1),
-        "expires_at": iso(value.expires_at),
-        "cost_usd": usd(value.cost_micros),
-        "work_id": value.work_id,
     }
 
 
@@ -228,6 +180,7 @@ def _work(item: Work) -> dict[str, Any]:
     return {
         "work_id": item.work_id,
         "kind": item.kind,
+        "lookups": list(item.scope.get("lookups", ())),
         "state": item.state,
         "due_at": iso(item.due_at),
         "tries": item.tries,

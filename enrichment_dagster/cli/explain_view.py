@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from enrichment_dagster.cli.explain_steps_view import late_answers_table, money_cell, steps_table
 from enrichment_dagster.cli.output import add_row, clean, make_table
 from enrichment_dagster.cli.words import counted, seconds_text
 
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _HIDDEN = "(hidden)"
+_KINDS = {"gap_fill": "gap fill", "refresh": "replay", "answer": "late answer"}
+_MISSING = {
+    "no_data": "no data: everybody who could have it was asked",
+    "timeout": "timeout: the deadline came first",
+    "budget": "budget: the money for it was spent",
+    "policy": "policy: a rule forbids asking",
+    "provider_down": "provider down: one that may have it failed",
+    "no_provider": "no provider: nobody in the plan has it",
+    "invalid": "invalid: a value came and is in quarantine",
+    "pending": "pending: a provider answers later",
+}
 _STATES = {
     "received": "received, not picked up yet: the next tick does it",
     "due": "waiting for a batch",
@@ -28,6 +40,8 @@ def explanation_view(report: Mapping[str, Any]) -> RenderableType:
     parts = [
         *_head(report),
         _timeline(report),
+        steps_table(report["steps"]),
+        late_answers_table(report["late_answers"]),
         _calls(report["calls"]),
         _reused(report["reused"]),
         _fields(report),
@@ -61,7 +75,7 @@ def _head(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield Text(clean(f"{_STATES.get(report['state'], report['state'])}{f' - {outcome}' if outcome else ''}"))
     hops = ", ".join(f"{name.replace('_', ' ')} {seconds_text(seconds)}" for name, seconds in latency["hops"].items())
     so_far = " so far" if latency["open"] else ""
-    yield Text(f"{seconds_text(latency['seconds'])} end to end{so_far} ({hops}); cost {_money(report['cost_usd'])}")
+    yield Text(f"{seconds_text(latency['seconds'])} end to end{so_far} ({hops}); cost {money_cell(report['cost_usd'])}")
     for dead in report["dead_letters"]:
         yield Text(clean(f"dead letter {dead['work_id']}: {dead['reason']} ({dead['detail']})"), style="red")
 
@@ -103,8 +117,15 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> RenderableType | None:
     for call in calls:
         result = ": ".join(part for part in (call["state"], call["reason"]) if part)
         latency = "-" if call["latency_ms"] is None else f"{call['latency_ms']} ms"
-        cells = (call["provider"], call["purpose"], call["subject"], result, call["http_status"], latency)
-        add_row(table, *cells, _money(call["cost_usd"]), style="red" if call["state"] in {"error", "unknown"} else "")
+        asked = f"{call['purpose']} ({call['role']})" if call["role"] else call["purpose"]
+        cells = (call["provider"], asked, call["subject"], result, call["http_status"], latency)
+        units = f" ({call['units']} units)" if call["units"] > 1 and call["cost_usd"] else ""
+        add_row(
+            table,
+            *cells,
+            f"{money_cell(call['cost_usd'])}{units}",
+            style="red" if call["state"] in {"error", "unknown"} else "",
+        )
     return table
 
 
@@ -121,20 +142,35 @@ def _reused(answers: Sequence[Mapping[str, Any]]) -> RenderableType | None:
 def _fields(report: Mapping[str, Any]) -> RenderableType | None:
     if not report["fields"]:
         return None
-    columns = ("field", "value", "provider", "origin", "confidence", "age", "cost")
-    table = make_table("Fields", *columns, right=("confidence", "age", "cost"))
+    disputed = any(item["alternatives"] for item in report["fields"])
+    numbers = ("confidence", "age", "cost")
+    columns = ("field", "value", "provider", "origin", *numbers, *(("others",) if disputed else ()))
+    table = make_table("Fields", *columns, right=numbers)
     for item in report["fields"]:
+        others = ["; ".join(_said(other, report) for other in item["alternatives"])] if disputed else []
         add_row(
             table,
             item["field"],
             _value(item["value"], report),
             item["provider"],
-            item["origin"],
+            _origin(item),
             f"{item['confidence']:.2f}",
             seconds_text(item["age_seconds"]),
-            _money(item["cost_usd"]),
+            money_cell(item["cost_usd"]),
+            *others,
+            style="yellow" if item["stale"] else "",
         )
     return table
+
+
+def _origin(item: Mapping[str, Any]) -> str:
+    marks = ["stale"] if item["stale"] else []
+    return ", ".join([item["origin"], *marks, *([] if item["chosen"] else ["not chosen"])])
+
+
+def _said(other: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    value = f"'{_value(other['value'], report)}'" if report["values_shown"] else _HIDDEN
+    return f"{other['provider']} said {value} ({other['confidence']:.2g})"
 
 
 def _missing(missing: Mapping[str, str]) -> RenderableType | None:
@@ -142,7 +178,7 @@ def _missing(missing: Mapping[str, str]) -> RenderableType | None:
         return None
     table = make_table("Missing", "field", "why")
     for name, why in missing.items():
-        add_row(table, name, why.replace("_", " "))
+        add_row(table, name, _MISSING.get(why, why))
     return table
 
 
@@ -179,7 +215,9 @@ def _follow_ups(follow_ups: Sequence[Mapping[str, Any]]) -> RenderableType | Non
     table = make_table("Follow-ups", "work", "kind", "state", "due (UTC)", "outcome", "cost")
     for item in follow_ups:
         outcome = ": ".join(part for part in (item["outcome"], item["reason"]) if part)
-        add_row(table, item["work_id"], item["kind"], item["state"], item["due_at"], outcome, _money(item["cost_usd"]))
+        limited = f": {', '.join(item['lookups'])}" if item["lookups"] else ""
+        kind = f"{_KINDS.get(item['kind'], item['kind'])}{limited}"
+        add_row(table, item["work_id"], kind, item["state"], item["due_at"], outcome, money_cell(item["cost_usd"]))
     return table
 
 
@@ -187,7 +225,3 @@ def _value(value: Any, report: Mapping[str, Any]) -> str:
     if not report["values_shown"]:
         return _HIDDEN
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _money(usd: float) -> str:
-    return f"${usd:.3f}" if usd else "-"

@@ -19,14 +19,16 @@ _REFRESH_SECONDS = 2.0
 
 
 @command(
-    "status", not_met="the account does not balance, a lane breaches its target, no sensor ticks, or there is no store"
+    "status",
+    not_met="the account does not balance, a lane breaches its target, no sensor ticks, spending is stopped, a "
+    "provider's lifetime cap is nearly used, or there is no store",
 )
 @click.option("--watch", is_flag=True, help="Refresh every 2 seconds until Ctrl-C; with --json one line each time.")
 def status(*, watch: bool, as_json: bool) -> None:
     """Show what was received and how it went: received = terminal + dead + in flight.
 
-    Shows outcomes, each lane's latency against its target, deliveries that are owed, spend, and signs of life. A tick
-    older than 30 s means that Dagster's daemon is dead.
+    Shows outcomes, each lane's latency against its target, deliveries and late answers that are owed, money, providers
+    in trouble, and signs of life. A tick older than 30 s means that Dagster's daemon is dead.
     """
     settings = load_settings()
     with open_existing(settings) as stores:

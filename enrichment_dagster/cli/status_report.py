@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TICK = "tick:"
 _SPEND_WINDOW = timedelta(hours=24)
+_CAP_WARNING = 0.9  # of the calls that a provider serves at all
 
 
 def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
@@ -41,6 +42,9 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
         "owed": health.owed(),
         "lanes": lanes,
         "spend_usd_24h": {name: usd(micros) for name, micros in health.spend_micros(_SPEND_WINDOW).items()},
+        "money": _money(stores, config),
+        "providers": _providers(config, health, now),
+        "pending_answers": health.pending_answers(),
         "kept_bodies": health.kept_bodies(),
         "projector": {"rev": rev, "projected_rev": projected, "lag": max(0, rev - projected)},
         "beats": beats,
@@ -67,6 +71,28 @@ def _lane(health: HealthStore, event_type: str, config: EventTypeConfig, now: da
     }
 
 
+def _money(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
+    """Return today's money of all providers together, and what an operator has stopped."""
+    from enrichment_dagster.cli.spend_report import build_held, build_stop
+    from enrichment_dagster.store.spending import SpendingStore, day_of
+
+    store = SpendingStore(stores.ops, stores.clock)
+    return {
+        "day": day_of(stores.clock.now()),
+        **build_held(store.held_today(), config.budget.usd_per_day),
+        "stops": [build_stop(stop) for stop in store.stops()],
+    }
+
+
+def _providers(config: EnrichmentConfig, health: HealthStore, now: datetime) -> dict[str, Any]:
+    """Return how each enabled provider does."""
+    from enrichment_dagster.cli.spend_report import build_standing
+    from enrichment_dagster.cli.standings import build_standings
+
+    standings = build_standings(config, health.provider_states(), now.timestamp())
+    return {name: build_standing(config.providers[name], found) for name, found in standings.items()}
+
+
 def _beats(found: Mapping[str, datetime], now: datetime, expected: list[str]) -> dict[str, Any]:
     """Return when each loop was last alive; a tick that never came is listed as well."""
     names = sorted({*found, *expected})
@@ -79,12 +105,23 @@ def _beat(name: str, at: datetime | None, now: datetime) -> dict[str, Any]:
     return {"at": iso(at), "age_seconds": age, "dead": dead}
 
 
+def _stop_problem(stop: Mapping[str, Any]) -> str:
+    from enrichment_dagster.cli.spend_view import stop_text
+
+    return stop_text(stop)
+
+
 def _problems(report: Mapping[str, Any]) -> list[str]:
     """Return in words what is wrong, and what to do."""
     problems = []
     if not report["events"]["holds"]:
         problems.append("the account does not balance: received is not terminal + dead + in flight; keep the stores")
     problems += [f"{name}: {lane['message']}" for name, lane in report["lanes"].items() if not lane["passed"]]
+    problems += [_stop_problem(stop) for stop in report["money"]["stops"]]
+    for name, provider in report["providers"].items():
+        if (provider["lifetime_share"] or 0) > _CAP_WARNING:
+            served = f"{provider['lifetime_calls']:,} of {provider['lifetime_cap']:,} calls that it serves ever"
+            problems.append(f"{name}: {served} are used; raise limits.lifetime_calls once it serves more")
     for name, beat in report["beats"].items():
         if beat["dead"]:
             when = "never ticked" if beat["age_seconds"] is None else f"last ticked {beat['age_seconds']:.0f} s ago"

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from enrichment_dagster.cli.output import add_row, clean, make_table
-from enrichment_dagster.cli.words import seconds_text
+from enrichment_dagster.cli.spend_view import share_text
+from enrichment_dagster.cli.standings import standing_text
+from enrichment_dagster.cli.words import dollars, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,6 +36,9 @@ def _tables(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield _events(report)
     yield _lanes(report["lanes"])
     yield _deliveries(report)
+    yield _money(report["money"])
+    if table := _providers(report["providers"]):
+        yield table
     if report["spend_usd_24h"]:
         yield _spend(report["spend_usd_24h"])
     yield _beats(report["beats"])
@@ -75,6 +80,10 @@ def _deliveries(report: Mapping[str, Any]) -> RenderableType:
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(owed["reasons"].items()))
     details = f"oldest {seconds_text(owed['oldest_seconds'])}" if owed["entries"] else ""
     add_row(table, "CRM writes owed", owed["entries"], "; ".join(part for part in (details, reasons) if part))
+    late = report["pending_answers"]
+    lookups = ", ".join(f"{lookup} {count}" for lookup, count in sorted(late["lookups"].items()))
+    age = f"oldest {seconds_text(late['oldest_seconds'])}" if late["waiting"] else ""
+    add_row(table, "late answers awaited", late["waiting"], "; ".join(part for part in (age, lookups) if part))
     add_row(table, "unreadable bodies kept", report["kept_bodies"], "")
     add_row(
         table,
@@ -82,6 +91,27 @@ def _deliveries(report: Mapping[str, Any]) -> RenderableType:
         projector["lag"],
         f"at {projector['projected_rev']} of {projector['rev']}",
     )
+    return table
+
+
+def _money(money: Mapping[str, Any]) -> RenderableType:
+    table = make_table(f"Money, {money['day']} (UTC)", "spent", "of budget", "used", "stopped", right=("spent", "used"))
+    budget = "no budget" if money["budget_usd"] is None else dollars(money["budget_usd"])
+    stops = ", ".join(stop["provider"] for stop in money["stops"]) or "-"
+    style = "red" if money["stops"] else ""
+    add_row(table, dollars(money["held_usd"]), budget, share_text(money["budget_share"]), stops, style=style)
+    return table
+
+
+def _providers(providers: Mapping[str, Any]) -> RenderableType | None:
+    """Return the providers that something is wrong with."""
+    found = {name: standing_text(item["breaker"], demoted=item["demoted"]) for name, item in providers.items()}
+    if not any(found.values()):
+        return None
+    table = make_table("Providers in trouble", "provider", "what")
+    for name, words in found.items():
+        if words:
+            add_row(table, name, words, style="yellow")
     return table
 
 

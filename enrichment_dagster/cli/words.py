@@ -36,6 +36,13 @@ def usd(micros: int) -> float:
     return round(micros / _MICROS, 6)
 
 
+def dollars(amount: float) -> str:
+    """Return an amount of US dollars for people: cents, and more digits only where there are any."""
+    text = f"{amount:,.6f}".rstrip("0")
+    whole, _, digits = text.partition(".")
+    return f"${whole}.{digits:0<2}"
+
+
 def money_text(micros: int) -> str:
     """Return an amount for people; a tenth of a cent still shows."""
     return f"${micros / _MICROS:.3f}" if micros else "-"

@@ -229,6 +229,12 @@ class LanesConfig(_Model):
     standard: PlanConfig
     routing: PlanConfig | None = None
 
+    @property
+    def by_name(self) -> dict[str, PlanConfig]:
+        """Return the plans that there are, by lane."""
+        found = {"standard": self.standard, "routing": self.routing}
+        return {lane: plan for lane, plan in found.items() if plan is not None}
+
 
 class EventTypeConfig(_Model):
     """What one kind of event needs."""

@@ -58,10 +58,10 @@ VENDORS: Mapping[str, Vendor] = MappingProxyType(
 """A new vendor is a file with ``connect`` and ``LOOKUPS``, and a row here."""
 
 
-def build_lookups(settings: Settings, clients: RemoteClients, require_keys: bool = True) -> dict[str, Lookup]:
+def build_lookups(settings: Settings, clients: RemoteClients, *, require_keys: bool = True) -> dict[str, Lookup]:
     """Return every lookup of the enabled providers by the name that plans use.
 
-    Without ``require_keys`` they are good for being looked at: a provider whose key is missing would refuse a call.
+    Without ``require_keys`` a missing key is no problem: to look at the lookups, not to ask them.
 
     Raises:
         ConfigurationError: a provider or lookup is unknown, or keys are missing; lists all of them.

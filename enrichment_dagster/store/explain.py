@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, tuple_
 
-from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.ports import WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.rows import WATERMARK, Row
+from enrichment_dagster.store.story import (
+    Batch,
+    Call,
+    DeadLetter,
+    LateAnswer,
+    Mention,
+    Owed,
+    Quarantined,
+    Received,
+    StoredValue,
+    Story,
+    Work,
+    Written,
+)
 from enrichment_dagster.store.tables import (
     attempts,
     batches,
@@ -22,189 +34,13 @@ from enrichment_dagster.store.tables import (
     field_values,
     journal,
     outbox,
+    pending_answers,
+    pending_waiters,
     quarantine,
     work,
 )
 
 _LIMIT = 50  # events listed for one record or one ambiguous prefix
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The event as it came in."""
-
-    event_id: str
-    event_type: str
-    source: str
-    lane: str
-    subject_system: str
-    subject_type: str
-    subject_id: str
-    sender_event_id: str
-    occurred_at: datetime
-    received_at: datetime
-    attributes: Mapping[str, Any]
-
-    @property
-    def record(self) -> RecordRef:
-        """Return the record that it concerns."""
-        return RecordRef(self.subject_system, self.subject_type, self.subject_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The event's work, or a follow-up of it."""
-
-    work_id: str
-    kind: str
-    state: str
-    due_at: datetime
-    batch_id: str | None
-    run_id: str
-    tries: int
-    crashes: int
-    started_at: datetime | None
-    finished_at: datetime | None
-    delivered_at: datetime | None
-    outcome: str | None
-    reason: str
-    missing: Mapping[str, str]
-    cost_micros: int
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch that holds or held the event."""
-
-    batch_id: str
-    state: str
-    attempt: int
-    size: int
-    starts: int
-    created_at: datetime
-    emitted_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One paid call."""
-
-    attempt_id: str
-    event_id: str
-    provider: str
-    purpose: str
-    subject_key: str
-    state: str
-    reason: str
-    http_status: int | None
-    request_id: str
-    cost_micros: int
-    latency_ms: int | None
-    sent_at: datetime
-    settled_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredValue:
-    """One value of the field ledger."""
-
-    work_id: str
-    subject_key: str
-    field: str
-    value: Any
-    provider: str
-    confidence: float
-    fetched_at: datetime
-    expires_at: datetime | None
-    cost_micros: int
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A value that a provider sent and that was not stored as data."""
-
-    work_id: str
-    field: str
-    raw: str
-    provider: str
-    reason: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """An effect that was promised to a CRM record; it stays after it was delivered."""
-
-    outbox_id: str
-    work_id: str
-    system: str
-    object_type: str
-    record_id: str
-    fill: Mapping[str, Any]
-    assign: Mapping[str, Any]
-    state: str
-    tries: int
-    last_reason: str
-    next_at: datetime
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a delivery did to a CRM record."""
-
-    outbox_id: str
-    work_id: str
-    system: str
-    object_type: str
-    record_id: str
-    status: str
-    written: Mapping[str, Any]
-    kept: Mapping[str, str]
-    reason: str
-    written_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Work that was given up."""
-
-    work_id: str
-    component: str
-    reason: str
-    detail: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """One event with all that happened. ``work`` is empty as long as the event is only in the journal."""
-
-    received: Received
-    skip_reason: str
-    work: Sequence[Work] = ()
-    batches: Sequence[Batch] = ()
-    calls: Sequence[Call] = ()
-    payers: Sequence[Call] = ()  # calls of other events whose answers this one used
-    values: Sequence[StoredValue] = ()
-    quarantined: Sequence[Quarantined] = ()
-    owed: Sequence[Owed] = ()
-    written: Sequence[Written] = ()
-    dead_letters: Sequence[DeadLetter] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """An event in a list. Without a state it is only in the journal so far."""
-
-    event_id: str
-    event_type: str
-    received_at: datetime
-    state: str
-    outcome: str | None
-    reason: str
-
 
 _T = TypeVar("_T")
 
@@ -296,6 +132,9 @@ def _story(connection: Connection, event_id: str, rows: Sequence[Row]) -> Story:
     calls = read(Call, attempts, attempts.c.event_id == event_id, attempts.c.sent_at_ms, attempts.c.attempt_id)
     values = read(StoredValue, field_values, field_values.c.event_id == event_id, field_values.c.value_id)
     batch_ids = [row["batch_id"] for row in rows if row["batch_id"]]
+    asked = [call.attempt_id for call in calls]
+    waits = select(pending_waiters.c.attempt_id).where(pending_waiters.c.work_id.in_(work_ids))
+    awaited = pending_answers.c.attempt_id.in_(asked) | pending_answers.c.attempt_id.in_(waits)
     first = rows[0]
     return Story(
         received=_as(Received, first),
@@ -304,6 +143,7 @@ def _story(connection: Connection, event_id: str, rows: Sequence[Row]) -> Story:
         batches=read(Batch, batches, batches.c.batch_id.in_(batch_ids), batches.c.created_at_ms),
         calls=calls,
         payers=_payers(connection, event_id, calls, values),
+        late_answers=read(LateAnswer, pending_answers, awaited, pending_answers.c.created_at_ms),
         values=values,
         quarantined=read(Quarantined, quarantine, quarantine.c.event_id == event_id, quarantine.c.quarantine_id),
         owed=read(Owed, outbox, outbox.c.work_id.in_(work_ids), outbox.c.created_at_ms),

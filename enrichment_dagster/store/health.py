@@ -22,6 +22,8 @@ from enrichment_dagster.store.tables import (
     journal,
     kept_bodies,
     outbox,
+    pending_answers,
+    provider_states,
     quarantine,
     work,
 )
@@ -151,6 +153,30 @@ class HealthStore:
         )
         with self._ops.read() as connection:
             return {provider: int(total) for provider, total in connection.execute(statement)}
+
+    def provider_states(self) -> dict[str, Any]:
+        """Return what all processes know of each provider that was ever called, as it is stored."""
+        with self._ops.read() as connection:
+            rows = connection.execute(select(provider_states.c.provider, provider_states.c.state))
+            return {provider: state for provider, state in rows}  # noqa: C416 - rows are no pairs for dict()
+
+    def pending_answers(self) -> dict[str, Any]:
+        """Return what providers still owe us: how many answers, and since when, by lookup."""
+        statement = (
+            select(pending_answers.c.lookup, func.count(), func.min(pending_answers.c.created_at_ms))
+            .where(pending_answers.c.state == "waiting")
+            .group_by(pending_answers.c.lookup)
+        )
+        now = self._clock.now()
+        with self._ops.read() as connection:
+            rows = connection.execute(statement).all()
+        oldest = min((created for _, _, created in rows), default=None)
+        age = 0.0 if oldest is None else max(0.0, (now - from_ms(oldest)).total_seconds())
+        return {
+            "waiting": sum(n for _, n, _ in rows),
+            "oldest_seconds": round(age, 1),
+            "lookups": {lookup: n for lookup, n, _ in rows},
+        }
 
     def kept_bodies(self) -> int:
         """Return how many unreadable bodies are kept."""

@@ -10,7 +10,7 @@ from enrichment_dagster.cli.command import NOT_MET, command
 from enrichment_dagster.cli.doctor.finding import Finding, Level
 from enrichment_dagster.cli.output import clean, make_console, print_json
 
-_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+_STYLES = {Level.OK: "green", Level.HINT: "cyan", Level.WARN: "yellow", Level.FAIL: "red"}
 
 
 @command("doctor", not_met="something fails; each such line says what to do", wrong_use="wrong usage")
@@ -36,6 +36,7 @@ def _findings(*, online: bool) -> Iterator[Finding]:
     from enrichment_dagster.cli.doctor.installation import check_installation
     from enrichment_dagster.cli.doctor.machine import check_home, check_ports
     from enrichment_dagster.cli.doctor.online import check_online
+    from enrichment_dagster.cli.doctor.plans import check_plans
     from enrichment_dagster.cli.doctor.stores import check_stores
     from enrichment_dagster.errors import ConfigurationError
     from enrichment_dagster.settings import load_settings
@@ -48,6 +49,7 @@ def _findings(*, online: bool) -> Iterator[Finding]:
         yield from config_problems(error)
         return
     yield from check_configuration(settings)
+    yield from check_plans(settings)
     yield from check_home(settings)
     yield from check_stores(settings)
     if online:

@@ -1,4 +1,4 @@
-"""Is the configuration right: the file, secrets, adapters, mappings, addresses that nobody filled in."""
+"""Is the configuration right: the file, secrets, lanes, mappings, addresses that nobody filled in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ def check_configuration(settings: Settings) -> Iterator[Finding]:
     """Check what a valid file says against the rest of the world."""
     yield ok("configuration", str(settings.config_path))
     yield from check_secrets(settings)
-    yield from check_lookups(settings)
     yield from check_lanes(settings)
     yield from check_mappings(settings)
     yield from check_addresses(settings)
@@ -37,29 +36,6 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
         yield fail("secrets", f"{len(missing)} missing", *missing, "or try it without keys: `enrichment demo`")
     else:
         yield ok("secrets", "all are set")
-
-
-def check_lookups(settings: Settings) -> Iterator[Finding]:
-    """Check that there is an adapter for every lookup, and a lookup for every wanted field."""
-    from enrichment_dagster.http import RemoteClients
-    from enrichment_dagster.providers.registry import build_lookups
-
-    try:
-        known = build_lookups(settings, RemoteClients(), require_keys=False)  # nothing is connected before a call
-    except ConfigurationError as error:
-        for problem in error.problems:
-            yield fail("providers", problem, "change it, then try `enrichment doctor` again")
-        return
-    for event_type, config in settings.config.event_types.items():
-        plan = config.lanes.standard
-        asked = {*plan.waterfall, *(name for order in plan.orders.values() for name in order)}
-        offered = {field for name in asked if name in known for field in known[name].gives}
-        orphans = [field for field in plan.fields if field not in offered]
-        if orphans:
-            todo = f"take them out of event_types.{event_type}.lanes.standard.wanted, or add a lookup to its waterfall"
-            yield warn("providers", f"{event_type}: no lookup gives {', '.join(orphans)}", todo)
-    providers = dict.fromkeys(lookup.provider for lookup in known.values())
-    yield ok("providers", f"{len(known)} lookups of {', '.join(providers)}")
 
 
 def check_lanes(settings: Settings) -> Iterator[Finding]:
@@ -101,7 +77,7 @@ def check_mappings(settings: Settings) -> Iterator[Finding]:
 
 
 def _wanted(event_types: Iterable[EventTypeConfig]) -> set[str]:
-    return {field for config in event_types for field in config.lanes.standard.fields}
+    return {field for config in event_types for plan in config.lanes.by_name.values() for field in plan.fields}
 
 
 def check_addresses(settings: Settings) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ class Level(StrEnum):
     """How serious a finding is."""
 
     OK = "ok"
+    HINT = "hint"  # it works as it is meant to; worth knowing
     WARN = "warn"  # it works, but not as well as it could
     FAIL = "fail"  # it does not work
 
@@ -31,6 +32,11 @@ class Finding:
 def ok(check: str, found: str) -> Finding:
     """Return a good finding."""
     return Finding(check, Level.OK, found)
+
+
+def hint(check: str, found: str, todo: str) -> Finding:
+    """Return a finding that may be meant so."""
+    return Finding(check, Level.HINT, found, todo)
 
 
 def warn(check: str, found: str, todo: str) -> Finding:

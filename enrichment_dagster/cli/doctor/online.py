@@ -15,9 +15,13 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def check_online(settings: Settings) -> Iterator[Finding]:
-    """Connect to every provider and CRM."""
+    """Connect to every enabled provider and every CRM."""
     config, crm = settings.config, settings.config.crm
-    urls = {name: settings.base_url(name, provider.base_url) for name, provider in config.providers.items()}
+    urls = {
+        name: settings.base_url(name, provider.base_url)
+        for name, provider in config.providers.items()
+        if provider.enabled
+    }
     if crm.hubspot:
         urls["hubspot"] = settings.base_url("hubspot", crm.hubspot.base_url)
     if crm.salesforce:

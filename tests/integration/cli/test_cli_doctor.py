@@ -9,6 +9,7 @@ from support.story import SECRETS, Installation, call, environment
 from enrichment_dagster.cli.doctor import machine
 from enrichment_dagster.cli.doctor.finding import ok
 from enrichment_dagster.composition import open_projector
+from enrichment_dagster.store.migrate import OPS
 
 GROUPS = {
     "python",
@@ -21,6 +22,7 @@ GROUPS = {
     "configuration",
     "secrets",
     "providers",
+    "plans",
     "lanes",
     "crm mapping",
     "addresses",
@@ -47,7 +49,7 @@ async def test_a_good_installation(installation: Installation) -> None:
     assert report["healthy"] is True
     assert {check["check"] for check in report["checks"]} == GROUPS
     assert list(report["checks"][0]) == ["check", "level", "found", "todo"]
-    assert {check["found"] for check in report["checks"] if check["check"] == "ops store"} == {"schema 0001"}
+    assert {check["found"] for check in report["checks"] if check["check"] == "ops store"} == {f"schema {OPS.head}"}
 
 
 def test_each_line_that_is_not_ok_says_what_to_do(tmp_path: Path) -> None:
@@ -80,7 +82,7 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     assert not [secret for secret in SECRETS.values() if secret in output]
 
 
-def test_online_connects_to_each_provider_and_crm(tmp_path: Path) -> None:
+def test_online_connects_to_each_enabled_provider_and_crm(tmp_path: Path) -> None:
     names = ("APOLLO", "CLEARBIT", "ZEROBOUNCE", "HUBSPOT", "SALESFORCE")
     closed = {f"{name}_BASE_URL": "http://127.0.0.1:1" for name in names}
     report = json.loads(call(environment(tmp_path, **closed), "doctor", "--online", "--json").stdout)

@@ -10,7 +10,7 @@ from support.story import call, environment
 from enrichment_dagster.cli import COMMANDS
 
 NAMES = [entry.name for entry in COMMANDS]
-OURS = ("status", "explain", "send", "sql", "doctor", "config")
+OURS = ("status", "explain", "plan", "spend", "send", "sql", "doctor", "config")
 
 
 def test_help_lists_every_command_with_its_summary(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from enrichment_dagster.cli.words import counted, iso, mask_subject, money_text, seconds_text, usd
+from enrichment_dagster.cli.words import counted, dollars, iso, mask_subject, money_text, seconds_text, usd
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,18 @@ def test_money_shows_a_tenth_of_a_cent() -> None:
 def test_one_try_two_tries() -> None:
     assert [counted(n, "try", "tries") for n in (1, 2)] == ["1 try", "2 tries"]
     assert counted(2, "start") == "2 starts"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0.0, "$0.00"),
+        (0.3, "$0.30"),
+        (0.008, "$0.008"),
+        (0.000004, "$0.000004"),
+        (500.0, "$500.00"),
+        (1234.5, "$1,234.50"),
+    ],
+)
+def test_dollars_have_cents_and_more_digits_only_where_there_are_any(amount: float, text: str) -> None:
+    assert dollars(amount) == text
