@@ -35,8 +35,10 @@ version: 1
 event_types:
   lead_created:
     latency_target_seconds: 60
-    wanted: [email, title, company_name]
-    waterfall: [apollo.person, clearbit.combined]
+    lanes:
+      standard:
+        wanted: [email, title, company_name]
+        waterfall: [apollo.person, clearbit.combined]
 providers:
   apollo:
     base_url: https://api.apollo.io
