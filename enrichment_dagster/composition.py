@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from enrichment_dagster.engine.purchase import Buyer, CachePolicy
 from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.engine.waterfall import Plan
 from enrichment_dagster.errors import ConfigurationError
+from enrichment_dagster.ports import CachePolicy as LookupMemory
 from enrichment_dagster.ports import Lease, Lookup
 from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.committer import GroupCommitter
@@ -35,6 +36,8 @@ from enrichment_dagster.store.runs import RunStore
 from enrichment_dagster.store.work import RENEW_EVERY_SECONDS, SqlWorkStore
 
 if TYPE_CHECKING:
+    from enrichment_dagster.engine.late import LateAnswers
+    from enrichment_dagster.http.clients import RemoteClients
     from enrichment_dagster.store.projector import ProjectionReport, Projector
     from enrichment_dagster.store.warehouse import Warehouse
 
@@ -225,3 +228,41 @@ def project(settings: Settings, stores: Stores) -> ProjectionReport:
     if not report.skipped_because_locked:
         stores.dispatch().beat(PROJECTOR_BEAT, rev=report.watermark)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class LateService:
+    """What takes late answers in. ``aclose`` on the event loop that used it, ``close`` anywhere after that."""
+
+    answers: LateAnswers
+    lookups: int
+    aclose: Callable[[], Awaitable[None]]
+    close: Callable[[], None]
+
+
+def open_late_answers(settings: Settings, stores: Stores) -> LateService:
+    """Build it with the lookups of every provider that can be asked; nothing is connected yet."""
+    from enrichment_dagster.engine.late import LateAnswers
+    from enrichment_dagster.http.clients import RemoteClients
+    from enrichment_dagster.store.pending import PendingStore
+
+    committer, clients = GroupCommitter(stores.ops, "late"), RemoteClients()
+    # The ledger's own way to settle inside a transaction.
+    settle = SqlLedger(committer, stores.clock)._settle_all
+    pending = PendingStore(stores.ops, committer, settle, stores.clock)
+    lookups, memory = _usable_lookups(settings, clients), settings.config.cache
+    policy = LookupMemory(memory.hit_seconds, memory.miss_seconds, memory.error_seconds, memory.stale_seconds)
+    answers = LateAnswers(pending, lookups, stores.clock, policy)
+    return LateService(answers, len(lookups), clients.aclose, committer.close)
+
+
+def _usable_lookups(settings: Settings, clients: RemoteClients) -> dict[str, Lookup]:
+    """Return the lookups of all providers but those without a key: they must not keep the others' answers away."""
+    from enrichment_dagster.providers.registry import build_lookups
+
+    found: dict[str, Lookup] = {}
+    for name, provider in settings.config.providers.items():
+        alone = settings.config.model_copy(update={"providers": {name: provider}})
+        with suppress(ConfigurationError):  # runs name it; the gateway takes events in without any provider
+            found |= build_lookups(replace(settings, config=alone), clients)
+    return found
