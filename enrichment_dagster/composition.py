@@ -10,7 +10,7 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -257,12 +257,17 @@ def open_late_answers(settings: Settings, stores: Stores) -> LateService:
 
 
 def _usable_lookups(settings: Settings, clients: RemoteClients) -> dict[str, Lookup]:
-    """Return the lookups of all providers but those without a key: they must not keep the others' answers away."""
+    """Return the lookups of all providers but those that lack a key: they must not keep the others' answers away."""
+    import structlog
+
     from enrichment_dagster.providers.registry import build_lookups
 
+    log = structlog.get_logger(__name__)
     found: dict[str, Lookup] = {}
     for name, provider in settings.config.providers.items():
         alone = settings.config.model_copy(update={"providers": {name: provider}})
-        with suppress(ConfigurationError):  # runs name it; the gateway takes events in without any provider
+        try:
             found |= build_lookups(replace(settings, config=alone), clients)
+        except ConfigurationError as error:  # events are taken in all the same
+            log.warning("no late answers of a provider are taken", provider=name, problems=error.problems)
     return found

@@ -35,13 +35,15 @@ _COPIED = (
     "tries",
 )
 _DIGITS = 8
+_LONGEST_WORK_ID = 60
 
 
 def answer_work_id(work_id: str, attempt_id: str) -> str:
     """Return the id of the work that takes an answer up: the same for the event and for its follow-ups."""
     for suffix in _SUFFIXES:
         work_id = work_id.partition(suffix)[0]
-    return f"{work_id}{ANSWER_SUFFIX}{attempt_id[:_DIGITS]}"
+    # A replay's own suffix leaves room for one digit less.
+    return f"{work_id}{ANSWER_SUFFIX}{attempt_id[:_DIGITS]}"[:_LONGEST_WORK_ID]
 
 
 @dataclass(frozen=True, slots=True)
