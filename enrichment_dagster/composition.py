@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,8 @@ from enrichment_dagster.store.spending import TOTAL
 from enrichment_dagster.store.work import RENEW_EVERY_SECONDS, SqlWorkStore
 
 if TYPE_CHECKING:
+    from enrichment_dagster.engine.late import LateAnswers
+    from enrichment_dagster.http.clients import RemoteClients
     from enrichment_dagster.store.projector import ProjectionReport, Projector
     from enrichment_dagster.store.warehouse import Warehouse
 
@@ -263,3 +265,44 @@ def project(settings: Settings, stores: Stores) -> ProjectionReport:
     if not report.skipped_because_locked:
         stores.dispatch().beat(PROJECTOR_BEAT, rev=report.watermark)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class LateService:
+    """What takes late answers in. ``aclose`` on the event loop that used it, ``close`` anywhere after that."""
+
+    answers: LateAnswers
+    lookups: int
+    aclose: Callable[[], Awaitable[None]]
+    close: Callable[[], None]
+
+
+def open_late_answers(settings: Settings, stores: Stores) -> LateService:
+    """Build it with the lookups of every provider that can be asked; nothing is connected yet."""
+    from enrichment_dagster.engine.late import LateAnswers
+    from enrichment_dagster.http.clients import RemoteClients
+    from enrichment_dagster.store.pending import PendingStore
+
+    committer, clients = GroupCommitter(stores.ops, "late"), RemoteClients()
+    ledger = SqlLedger(committer, stores.clock, build_policies(settings))
+    pending = PendingStore(stores.ops, committer, ledger.settle_all, stores.clock)
+    lookups = _usable_lookups(settings, clients)
+    answers = LateAnswers(pending, lookups, stores.clock, cache_policy(settings))
+    return LateService(answers, len(lookups), clients.aclose, committer.close)
+
+
+def _usable_lookups(settings: Settings, clients: RemoteClients) -> dict[str, Lookup]:
+    """Return the lookups of all providers but those that lack a key: they must not keep the others' answers away."""
+    import structlog
+
+    from enrichment_dagster.providers.registry import build_lookups
+
+    log = structlog.get_logger(__name__)
+    found: dict[str, Lookup] = {}
+    for name, provider in settings.config.providers.items():
+        alone = settings.config.model_copy(update={"providers": {name: provider}})
+        try:
+            found |= build_lookups(replace(settings, config=alone), clients)
+        except ConfigurationError as error:  # events are taken in all the same
+            log.warning("no late answers of a provider are taken", provider=name, problems=error.problems)
+    return found

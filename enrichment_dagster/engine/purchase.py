@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.engine.billing import cost_of, cost_of_failure
 from enrichment_dagster.engine.bulk import BulkCaller
+from enrichment_dagster.engine.late import stored_query
 from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.engine.waiting import acquired, first_done
 from enrichment_dagster.errors import ProviderError
@@ -22,7 +24,6 @@ from enrichment_dagster.ports import (
     Awaited,
     Cached,
     CachePolicy,
-    Charge,
     InFlight,
     Lookup,
     Opened,
@@ -165,7 +166,7 @@ class _Call:
             if isinstance(outcome, Purchase):
                 return replace(outcome, cost_micros=self._cost + outcome.cost_micros)
             failures += 1
-            self._cost += _cost_of_failure(self._lookup, outcome.error)
+            self._cost += cost_of_failure(self._lookup, outcome.error)
             delay = self._delay(failures, outcome.error)
             await self._settle_failure(begun, outcome, final=delay is None)
             if delay is None:
@@ -259,7 +260,7 @@ class _Call:
                 reason=error.reason,
                 http_status=error.http_status,
                 latency_ms=failure.latency_ms,
-                cost_micros=_cost_of_failure(self._lookup, error),
+                cost_micros=cost_of_failure(self._lookup, error),
                 retry_after_seconds=error.retry_after_seconds,
                 cache=self._policy if final else _NO_MEMORY,
             )
@@ -287,24 +288,6 @@ class _Call:
 class _Failure:
     error: ProviderError
     latency_ms: int
-
-
-def stored_query(query: Query) -> dict[str, Any]:
-    """Return the query as it is kept while an answer is pending."""
-    simple = ("email", "domain", "company_name", "first_name", "last_name")
-    return {**{name: getattr(query, name) for name in simple if getattr(query, name)}, "ids": dict(query.ids)}
-
-
-def cost_of(lookup: Lookup, answer: Answer) -> int:
-    """Return what an answer costs."""
-    charged = answer.is_hit or lookup.charge is Charge.ON_CALL
-    return lookup.price_micros * answer.units if charged else 0
-
-
-def _cost_of_failure(lookup: Lookup, error: ProviderError) -> int:
-    """Return what a failed call may have cost: an on-call price is held when the call may have been served."""
-    served = error.maybe_sent and error.http_status is None
-    return lookup.price_micros if served and lookup.charge is Charge.ON_CALL else 0
 
 
 def _has_to_queue(begun: object) -> bool:

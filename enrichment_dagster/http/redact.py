@@ -1,4 +1,4 @@
-"""Text that may be shown: without keys, e-mail addresses and query strings, and short."""
+"""Text that may be shown: without keys, e-mail addresses, query strings and callback tokens, and short."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 _MAX_DETAIL = 200
 _EMAIL = re.compile(r"[^\s\"'<>@,;:=&?/]+(?:@|%40)[^\s\"'<>@,;&?/]+")
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
+_CALLBACK = re.compile(r"(/callbacks/[^\s/\"'<>]+/)[^\s/?\"'<>]+")  # a vendor may quote the URL that it was to call
 _SHORTEST_SECRET = 4
 MASK = "***"
 _WORDS = ("errorCode", "error", "error_description", "error_message", "message", "errors")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without the given secrets, without e-mail addresses and without the queries of URLs."""
+    """Return the text without the given secrets, without e-mail addresses, queries of URLs and callback tokens."""
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, MASK)
-    text = _EMAIL.sub(MASK, _QUERY.sub(rf"\1?{MASK}", text))
+    text = _CALLBACK.sub(rf"\1{MASK}", _EMAIL.sub(MASK, _QUERY.sub(rf"\1?{MASK}", text)))
     return " ".join(text.split())[:_MAX_DETAIL]
 
 

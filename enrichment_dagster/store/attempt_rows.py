@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, false, or_, select, tex
 
 from enrichment_dagster.ports import AttemptKey, AttemptRequest
 from enrichment_dagster.store.database import to_ms
+from enrichment_dagster.store.pending import token_hash
 from enrichment_dagster.store.rows import Row
 from enrichment_dagster.store.tables import IN_FLIGHT, attempts
 
@@ -107,8 +107,3 @@ def pending_row(attempt_id: str, lookup: str, query: Mapping[str, Any], now: dat
         "expires_at_ms": to_ms(now + timedelta(days=LATE_ANSWER_DAYS)),
     }
     return token, row
-
-
-def token_hash(token: str) -> str:
-    """Return what is stored of a callback token."""
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -139,13 +139,14 @@ class SqlLedger:
         now = self._clock.now()
         rev = next_rev(connection)
         held = _held(connection, [item.attempt_id for item in settlements])
-        known = [item for item in settlements if item.attempt_id in held]
+        known = [item for item in settlements if _may_settle(item, held.get(item.attempt_id))]
         if known:
             connection.execute(_SETTLE, [_settled(item, to_ms(now), rev) for item in known])
             _hold_difference(connection, known, held)
             _note_pending(connection, known, held, now)
             remember(connection, known, now)
-            self._observe(connection, known, now)
+            # How long a late answer took says nothing of the provider's health.
+            self._observe(connection, [i for i in known if held[i.attempt_id]["state"] != "pending"], now)
         return [None] * len(settlements)
 
     def _observe(self, connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
@@ -220,6 +221,11 @@ def _held(connection: Connection, attempt_ids: Sequence[str]) -> dict[str, Row]:
     return {row["attempt_id"]: row for row in connection.execute(statement).mappings()}
 
 
+def _may_settle(item: Settlement, row: Row | None) -> bool:
+    """Say whether an attempt is open; "pending" is only news of one that nobody has answered or given up."""
+    return row is not None and (item.outcome != "pending" or row["state"] == "sent")
+
+
 def _hold_difference(connection: Connection, settlements: Sequence[Settlement], held: Mapping[str, Row]) -> None:
     """Correct the day's spending: what was reserved becomes what was charged."""
     changes: dict[str, dict[str, int]] = {}
@@ -250,7 +256,7 @@ def _note_pending(
             updated = connection.execute(
                 update(pending_answers).where(mine, pending_answers.c.state == "opened").values(values)
             )
-            if not updated.rowcount and held[item.attempt_id]["state"] == "sent":
+            if not updated.rowcount:
                 _, row = pending_row(item.attempt_id, item.lookup, item.query, now)
                 make = dialect_insert(connection, pending_answers).on_conflict_do_nothing()
                 connection.execute(make, [{**row, **values}])

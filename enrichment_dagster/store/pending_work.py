@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -34,13 +35,24 @@ _COPIED = (
     "tries",
 )
 _DIGITS = 8
+_LONGEST_WORK_ID = 60
 
 
 def answer_work_id(work_id: str, attempt_id: str) -> str:
     """Return the id of the work that takes an answer up: the same for the event and for its follow-ups."""
     for suffix in _SUFFIXES:
         work_id = work_id.partition(suffix)[0]
-    return f"{work_id}{ANSWER_SUFFIX}{attempt_id[:_DIGITS]}"
+    # A replay's own suffix leaves room for one digit less.
+    return f"{work_id}{ANSWER_SUFFIX}{attempt_id[:_DIGITS]}"[:_LONGEST_WORK_ID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """Another answer that the same work waited for."""
+
+    lookup: str
+    state: str
+    taken_up: Row | None  # its finished work
 
 
 def make_answer_work(connection: Connection, attempt_id: str, rev: int, now_ms: int) -> None:
@@ -48,24 +60,22 @@ def make_answer_work(connection: Connection, attempt_id: str, rev: int, now_ms: 
 
     The caller holds the revision's lock.
     """
-    waiters = _finished_waiters(connection, attempt_id)
+    waiters = _waiters(connection, attempt_id)
     if not waiters:
         return
     ended = connection.execute(select(pending_answers).where(pending_answers.c.attempt_id == attempt_id)).mappings()
-    answer = ended.one()
-    others = _other_states(connection, attempt_id, [row["work_id"] for row in waiters])
+    answer, others = ended.one(), _others(connection, attempt_id, [row["work_id"] for row in waiters])
     rows: dict[str, dict[str, Any]] = {}
     for waiter in waiters:
-        states = {answer["state"], *others.get(waiter["work_id"], ())}
-        if answer["state"] == "expired" and states & {"opened", "waiting"}:
-            continue  # another answer is still to come: the last one tells the status
-        row = _row(waiter, answer, _reasons(waiter["missing"], states), rev, now_ms)
-        rows.setdefault(row["work_id"], row)
+        scope = _scope(waiter, answer, others.get(waiter["work_id"], []))
+        if scope is not None:
+            row = _row(waiter, attempt_id, scope, rev, now_ms)
+            rows.setdefault(row["work_id"], row)
     if rows:
         connection.execute(dialect_insert(connection, work).on_conflict_do_nothing(), list(rows.values()))
 
 
-def _finished_waiters(connection: Connection, attempt_id: str) -> Sequence[Row]:
+def _waiters(connection: Connection, attempt_id: str) -> Sequence[Row]:
     """Return the work that waits, the latest first: of an event and its follow-ups, that one knows best."""
     statement = (
         select(work)
@@ -76,36 +86,56 @@ def _finished_waiters(connection: Connection, attempt_id: str) -> Sequence[Row]:
     return connection.execute(statement).mappings().all()
 
 
-def _other_states(connection: Connection, attempt_id: str, work_ids: Sequence[str]) -> dict[str, set[str]]:
-    """Return the states of the other answers that the same work waited for."""
+def _others(connection: Connection, attempt_id: str, work_ids: Sequence[str]) -> dict[str, list[_Other]]:
+    """Return the other answers that each work waited for."""
     statement = (
-        select(pending_waiters.c.work_id, pending_answers.c.state)
+        select(pending_waiters.c.work_id, pending_answers)
         .join(pending_answers, pending_answers.c.attempt_id == pending_waiters.c.attempt_id)
         .where(pending_waiters.c.work_id.in_(work_ids), pending_waiters.c.attempt_id != attempt_id)
+        .order_by(pending_answers.c.created_at_ms, pending_answers.c.attempt_id)
     )
-    found: dict[str, set[str]] = {}
-    for work_id, state in connection.execute(statement):
-        found.setdefault(work_id, set()).add(state)
+    rows = connection.execute(statement).mappings().all()
+    ids = {answer_work_id(row["work_id"], row["attempt_id"]) for row in rows}
+    done = select(work).where(work.c.work_id.in_(ids), work.c.state == "done")
+    finished = {row["work_id"]: row for row in connection.execute(done).mappings()} if ids else {}
+    found: dict[str, list[_Other]] = {}
+    for row in rows:
+        taken_up = finished.get(answer_work_id(row["work_id"], row["attempt_id"]))
+        found.setdefault(row["work_id"], []).append(_Other(row["lookup"], row["state"], taken_up))
     return found
 
 
-def _reasons(missing: Mapping[str, str], states: set[str]) -> dict[str, str]:
-    """Return why fields are missing: what was pending is a timeout once one answer was given up and none is to come."""
-    if "expired" not in states or states & {"opened", "waiting"}:
-        return dict(missing)
-    pending, timeout = str(MissingReason.PENDING), str(MissingReason.TIMEOUT)
-    return {field: timeout if reason == pending else reason for field, reason in missing.items()}
+def _scope(waiter: Row, answer: Row, others: Sequence[_Other]) -> dict[str, Any] | None:
+    """Return what the work is limited to; None where it had nothing to tell, because another answer is still to come.
+
+    Answers that came at the same time are told together: else the last one would call the others' fields pending.
+    """
+    states = {answer["state"], *(other.state for other in others)}
+    given_up, to_come = "expired" in states, bool(states & {"opened", "waiting"})
+    if answer["state"] == "expired" and to_come:
+        return None
+    own = [answer["lookup"]] if answer["state"] == "answered" else []
+    untold = [other.lookup for other in others if other.state == "answered" and other.taken_up is None]
+    reasons = _latest_missing(waiter, others)
+    if given_up and not to_come:
+        pending, timeout = str(MissingReason.PENDING), str(MissingReason.TIMEOUT)
+        reasons = {field: timeout if reason == pending else reason for field, reason in reasons.items()}
+    return {"lookups": [*own, *untold] or [NO_LOOKUP], "reasons": reasons}
 
 
-def _row(waiter: Row, answer: Row, reasons: Mapping[str, str], rev: int, now_ms: int) -> dict[str, Any]:
-    lookup = NO_LOOKUP if answer["state"] == "expired" else answer["lookup"]
+def _latest_missing(waiter: Row, others: Sequence[_Other]) -> dict[str, str]:
+    told = [waiter, *(other.taken_up for other in others if other.taken_up is not None)]
+    return dict(max(told, key=lambda row: row["finished_at_ms"] or 0)["missing"])
+
+
+def _row(waiter: Row, attempt_id: str, scope: Mapping[str, Any], rev: int, now_ms: int) -> dict[str, Any]:
     return {
         **{name: waiter[name] for name in _COPIED},
-        "work_id": answer_work_id(waiter["work_id"], answer["attempt_id"]),
+        "work_id": answer_work_id(waiter["work_id"], attempt_id),
         "kind": str(WorkKind.ANSWER),
         "day": from_ms(now_ms).date().isoformat(),
         "state": "due",
         "due_at_ms": now_ms,
-        "scope": {"lookups": [lookup], "reasons": dict(reasons)},
+        "scope": dict(scope),
         "rev": rev,
     }
