@@ -41,7 +41,7 @@ def test_any_text_is_a_template_or_refused_with_a_reason(text):
     try:
         names = placeholders(text)
     except TemplateError as error:
-        assert "brace" in str(error)  # noqa: PT017 - both ends are legal
+        assert "brace" in str(error)  # noqa: PT017
     else:
         assert names <= set(PLACEHOLDERS)
         assert isinstance(filled(text, VALUES), str)
