@@ -41,7 +41,7 @@ class ApolloPeople(ApolloLookup):
         self.require_subject(query)
         patience = Patience(timeout_seconds)
         found = await self._ask(query, patience.seconds)
-        ids = [person for person in map(id_of, rows_at(object_of(found), "people")) if person]
+        ids = [person for person in dict.fromkeys(map(id_of, rows_at(object_of(found), "people"))) if person]
         if not ids:
             return Answer((), "", found.status, quota=self.quota(found))
         matched = await self._match(ids[: self.max_units], patience.seconds)

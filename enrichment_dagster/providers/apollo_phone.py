@@ -20,7 +20,7 @@ from enrichment_dagster.providers.apollo_wire import ApolloLookup, request_id_of
 from enrichment_dagster.providers.bulk import objects_in, rows_at
 from enrichment_dagster.providers.lookup import by_email, malformed, object_at, object_of
 
-_ANY, _OK, _NOT_READY = range(100, 600), 200, 404
+_ANY, _OK, _NOT_READY = range(100, 600), range(200, 300), 404
 _POLL_SECONDS, _LONGEST_WAIT = 60.0, 3_600.0
 _TERMINAL = frozenset({"request_id_unknown", "request_id_expired", "invalid_request_id"})
 _REQUEST_ID = re.compile(r"-?\d{1,20}", re.ASCII)
@@ -48,7 +48,7 @@ class ApolloPhone(ApolloLookup):
         if not callback_url:
             raise ProviderError("no_public_url", transient=False, maybe_sent=False)
         reply = await self._ask(query, timeout_seconds, callback_url)
-        if reply.status != _OK:
+        if reply.status not in _OK:
             raise self.client.refusal(replace(reply, body=_without(callback_url, reply.body)))
         return replace(self._read(reply), quota=self.quota(reply))
 
@@ -77,7 +77,7 @@ class ApolloPhone(ApolloLookup):
             raise ProviderError("invalid_request_id", transient=False, maybe_sent=False)
         path = f"/api/v1/webhook_result/{request_id}"
         reply = await self.client.request("GET", path, timeout_seconds=timeout_seconds, accept=_ANY)
-        answer = self.read_callback(reply.body) if reply.status == _OK else self._unready(request_id, reply)
+        answer = self.read_callback(reply.body) if reply.status in _OK else self._unready(request_id, reply)
         return replace(answer, quota=self.quota(reply))
 
     def _unready(self, request_id: str, reply: Reply) -> Pending:

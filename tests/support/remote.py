@@ -25,18 +25,22 @@ KEYS = {
     "SALESFORCE_CLIENT_ID": "sandbox-client",
     "SALESFORCE_CLIENT_SECRET": "sandbox-secret",
 }
-OF_THEIR_OWN = {"ai", "clay"}  # vendors of a special kind, with suites of their own
 SYSTEMS = (*VENDORS, "hubspot", "salesforce")
 SALESFORCE_TOKEN = "00D5g0000000001!AR8AQ.example"
 PERSONAL = "dana.reyes@northwind-parts.com"
 
 
 def settings_for(url: str, *, by_path: bool = False, **more: str) -> Settings:
-    """All providers of the registry are enabled but the special ones. ``by_path``: the sandbox serves each below a path of its own."""
+    """All providers with a key here are enabled, no others are there (they have suites of their own).
+
+    ``by_path``: the sandbox serves each below a path of its own.
+    """
     bases = {f"{name.upper()}_BASE_URL": f"{url}/{name}" if by_path else url for name in SYSTEMS}
     settings = load_settings({"ENRICHMENT_CONFIG": str(CONFIG), **KEYS, **bases, **more})
     shipped = settings.config.providers.items()
-    enabled = {name: config.model_copy(update={"enabled": True}) for name, config in shipped if name in VENDORS.keys() - OF_THEIR_OWN}
+    enabled = {
+        name: config.model_copy(update={"enabled": True}) for name, config in shipped if config.api_key_env in KEYS
+    }
     return replace(settings, config=settings.config.model_copy(update={"providers": enabled}))
 
 

@@ -260,6 +260,9 @@ WAIVERS: Mapping[str, Mapping[str, str]] = {
 }
 """Rule -> lookup -> why the rule is not for it."""
 
+TESTED_APART = {"ai.research", "clay.table"}
+"""In test_ai.py and test_clay.py: they do not read a vendor's record."""
+
 QUOTAS = {
     "apollo": (
         {"x_rate_limit_minute": "1000", "x_minute_requests_left": "997"},

@@ -69,9 +69,10 @@ async def test_no_more_people_are_matched_than_were_reserved_for(lookups, vendor
 
 
 async def test_somebody_who_is_matched_twice_is_one(lookups, vendor):
-    row = MATCHED["matches"][0]
-    vendor.answer(reply(200, FOUND), reply(200, {"matches": [row, row]}))
+    row, twice = MATCHED["matches"][0], {"people": [FOUND["people"][0]] * 2}
+    vendor.answer(reply(200, twice), reply(200, {"matches": [row, row]}))
     answer = await ask(lookups["apollo.executives"])
+    assert vendor.requests[1].json["details"] == [{"id": PERSON_ID}]
     assert (len(by_field(answer)["executives"]), answer.units) == (1, 1)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from lookup_cases import CASES, by_field
+from lookup_cases import by_field, every_lookup
 from support.loopback import loopback, reply
 from support.remote import settings_for
 
@@ -12,44 +12,11 @@ from enrichment_dagster.http import RemoteClients
 from enrichment_dagster.ports import Answer, Pending, Query
 from enrichment_dagster.providers.registry import build_lookups
 from enrichment_dagster.sandbox import SandboxConfig, parse_plan, running_sandbox
-from enrichment_dagster.sandbox.app import SandboxApp
-from enrichment_dagster.sandbox.state import SandboxState
 
 NOWHERE = "http://127.0.0.1:9/callback"
-ROUTES = {
-    "apollo.person": "/apollo/api/v1/people/match",
-    "apollo.company": "/apollo/api/v1/organizations/enrich",
-    "apollo.executives": "/apollo/api/v1/mixed_people/api_search",
-    "apollo.contacts": "/apollo/api/v1/mixed_people/api_search",
-    "apollo.news": "/apollo/api/v1/news_articles/search",
-    "apollo.phone": "/apollo/api/v1/webhook_result/",
-    "clearbit.combined": "/clearbit/v2/combined/find",
-    "clearbit.person": "/clearbit/v2/people/find",
-    "clearbit.company": "/clearbit/v2/companies/find",
-    "zerobounce.verification": "/zerobounce/v2/validate",
-    "people_data_labs.person": "/people_data_labs/v5/person/enrich",
-    "people_data_labs.company": "/people_data_labs/v5/company/enrich",
-    "hunter.email": "/hunter/v2/email-finder",
-    "hunter.verification": "/hunter/v2/email-verifier",
-}
-BULK_ROUTES = {
-    "apollo.person": "/apollo/api/v1/people/bulk_match",
-    "apollo.company": "/apollo/api/v1/organizations/bulk_enrich",
-    "zerobounce.verification": "/zerobounce/v2/validatebatch",
-    "people_data_labs.person": "/people_data_labs/v5/person/bulk",
-}
-EMULATED = {path for _, path in SandboxApp(SandboxState(SandboxConfig(people=1, companies=1)))._routes}
+BULK = ("apollo.person", "apollo.company", "zerobounce.verification", "people_data_labs.person")
 
-
-def needs(name, routes=None):
-    path = (routes or ROUTES)[name]
-    return pytest.mark.skipif(path not in EMULATED, reason=f"the sandbox does not emulate {path}")
-
-
-every_lookup = pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in CASES])
-every_bulk_lookup = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=needs(name, BULK_ROUTES)) for name in BULK_ROUTES]
-)
+every_bulk_lookup = pytest.mark.parametrize("name", BULK)
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +79,7 @@ async def test_many_at_once_are_answered_as_one_by_one(sandbox, lookup, name):
     assert any(answer.is_hit for answer in together)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=needs(name)) for name in ("apollo.executives", "apollo.contacts")],
-)
+@pytest.mark.parametrize("name", ["apollo.executives", "apollo.contacts"])
 async def test_people_of_a_company_are_people_of_the_world(sandbox, lookup, name):
     colleagues = {}
     for person in sandbox.world.all_people:
@@ -130,18 +94,17 @@ async def test_people_of_a_company_are_people_of_the_world(sandbox, lookup, name
     assert found
 
 
-@pytest.mark.parametrize("name", [pytest.param("apollo.news", marks=needs("apollo.news"))])
-async def test_news_are_the_same_with_and_without_the_organizations_id(sandbox, lookups, name):
+async def test_news_are_the_same_with_and_without_the_organizations_id(sandbox, lookups):
     query = query_of(sandbox.world.all_people[0])
     ids = (await lookups["apollo.company"].fetch(query, 3)).ids
-    found = await lookups[name].fetch(query, 3)
-    known = await lookups[name].fetch(Query(domain=query.domain, ids=ids), 3)
+    found = await lookups["apollo.news"].fetch(query, 3)
+    known = await lookups["apollo.news"].fetch(Query(domain=query.domain, ids=ids), 3)
     assert by_field(found) == by_field(known) != {}
     assert (found.units, known.units) == (2, 1)
 
 
-@pytest.mark.parametrize("name", [pytest.param("hunter.email", marks=needs("hunter.email"))])
-async def test_an_address_that_is_found_is_the_persons(sandbox, lookup, name):
+async def test_an_address_that_is_found_is_the_persons(sandbox, lookups):
+    lookup = lookups["hunter.email"]
     people = [person for person in sandbox.world.all_people[:100] if lookup.subject(query_of(person))]
     found = [(person.email, by_field(await lookup.fetch(query_of(person), 3)).get("email")) for person in people]
     assert {ours for _, ours in found} > {None}
@@ -163,7 +126,6 @@ def quick_sandbox():
         yield running
 
 
-@needs("apollo.phone")
 async def test_a_phone_is_posted_and_polled_alike(quick_sandbox):
     """The emulator answers after a real fifth of a second: what is shown is that its callback can be read."""
     query, called = query_of(quick_sandbox.world.all_people[0]), asyncio.Event()
