@@ -9,32 +9,39 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from enrichment_dagster.clock import Clock, SystemClock
+from enrichment_dagster.domain.config import PlanConfig
+from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.engine.batch import BatchReport, BatchRunner
 from enrichment_dagster.engine.conclude import Candidate
 from enrichment_dagster.engine.delivery import Deliverer, DeliveryReport
-from enrichment_dagster.engine.purchase import Buyer, CachePolicy
+from enrichment_dagster.engine.plan import Plan, make_plan
+from enrichment_dagster.engine.protection import BreakerPolicy, ProviderPolicy, SwitchPolicy
+from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
-from enrichment_dagster.engine.waterfall import Plan
 from enrichment_dagster.errors import ConfigurationError
-from enrichment_dagster.ports import Lease, Lookup
+from enrichment_dagster.ports import CachePolicy, Lease, Lookup
 from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.dispatch import DispatchStore
 from enrichment_dagster.store.health import PROJECTOR_BEAT, HealthStore
-from enrichment_dagster.store.ledger import SqlLedger
+from enrichment_dagster.store.ledger import Policies, SqlLedger
 from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
+from enrichment_dagster.store.provider_states import SqlStandings
 from enrichment_dagster.store.runs import RunStore
+from enrichment_dagster.store.spending import TOTAL
 from enrichment_dagster.store.work import RENEW_EVERY_SECONDS, SqlWorkStore
 
 if TYPE_CHECKING:
+    from enrichment_dagster.engine.late import LateAnswers
+    from enrichment_dagster.http.clients import RemoteClients
     from enrichment_dagster.store.projector import ProjectionReport, Projector
     from enrichment_dagster.store.warehouse import Warehouse
 
@@ -70,27 +77,57 @@ def open_stores(settings: Settings, clock: Clock | None = None) -> Stores:
     return Stores(open_journal_database(settings), open_ops_database(settings), clock or SystemClock())
 
 
-def build_plan(settings: Settings, event_type: str, lookups: dict[str, Lookup]) -> Plan:
-    """Return the plan of an event type.
+def build_plan(settings: Settings, event_type: str, lookups: Mapping[str, Lookup], lane: str = "standard") -> Plan:
+    """Return the plan of an event type's lane. Lookups of providers that are not enabled are passed over.
 
     Raises:
-        ConfigurationError: the type, or a lookup of its waterfall, does not exist.
+        ConfigurationError: the type or lane does not exist, or a slow lookup stands in the routing lane.
     """
     config = settings.config.event_types.get(event_type)
     if config is None:
         raise ConfigurationError([f"event_types: add {event_type}, a sensor and an asset exist for it"])
-    plan = config.lanes.standard
-    if unknown := [name for name in plan.waterfall if name not in lookups]:
-        raise ConfigurationError([f"event_types.{event_type}.waterfall: no adapter offers {', '.join(unknown)}"])
-    return Plan(
-        event_type=event_type,
+    plan: PlanConfig | None = getattr(config.lanes, lane)
+    if plan is None:
+        raise ConfigurationError([f"event_types.{event_type}.lanes: add {lane}"])
+    listed = dict.fromkeys([*plan.waterfall, *(name for names in plan.orders.values() for name in names)])
+    usable = [lookups[name] for name in listed if name in lookups]
+    if lane == Lane.ROUTING and (slow := [lookup.name for lookup in usable if lookup.slow]):
+        raise ConfigurationError([f"event_types.{event_type}.lanes.routing: {', '.join(slow)} can't answer in time"])
+    return make_plan(
+        event_type,
+        usable,
         wanted=plan.fields,
-        lookups=tuple(lookups[name] for name in plan.waterfall),
+        waterfall=plan.waterfall,
+        own_orders=plan.orders,
         deadline_seconds=plan.deadline_seconds,
-        skip_personal=config.personal_domains == "skip",
-        follow_up_seconds=tuple(config.follow_up_seconds),
+        follow_up_seconds=config.follow_up_seconds,
         value_ttl=timedelta(seconds=settings.config.cache.hit_seconds),
+        lane=lane,
+        mode=plan.mode,
+        prefer=plan.prefer,
+        budget_micros=None if plan.budget_usd is None else round(plan.budget_usd * 1_000_000),
+        skip_personal=config.personal_domains == "skip",
     )
+
+
+def build_policies(settings: Settings) -> Policies:
+    """Return what the configuration says of limits, breakers and budgets."""
+    config = settings.config
+    breaker = BreakerPolicy(**config.protection.breaker.model_dump())
+    switch = SwitchPolicy(**config.protection.switch.model_dump())
+    budgets = {name: p.usd_per_day for name, p in config.providers.items()} | {TOTAL: config.budget.usd_per_day}
+    return Policies(
+        {
+            name: ProviderPolicy(**provider.limits.model_dump(), breaker=breaker, switch=switch)
+            for name, provider in config.providers.items()
+        },
+        {name: round(usd * 1_000_000) for name, usd in budgets.items() if usd is not None},
+    )
+
+
+def cache_policy(settings: Settings) -> CachePolicy:
+    """Return how long answers are remembered where a lookup has no policy of its own."""
+    return CachePolicy(**settings.config.cache.model_dump())
 
 
 def validate(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
@@ -127,13 +164,15 @@ async def open_worker(settings: Settings, stores: Stores, event_type: str | None
             if event_type is not None:
                 from enrichment_dagster.providers.registry import build_lookups
 
-                retry, cache = settings.config.retry, settings.config.cache
+                retry, policies = settings.config.retry, build_policies(settings)
                 buyer = Buyer(
-                    SqlLedger(committer, stores.clock),
+                    SqlLedger(committer, stores.clock, policies),
                     stores.clock,
                     RetryPolicy(retry.attempts, retry.first_delay_seconds, retry.max_delay_seconds),
-                    CachePolicy(cache.hit_seconds, cache.miss_seconds),
+                    cache_policy(settings),
                     rng,
+                    bulk=True,
+                    callback_url=settings.callback_url,
                 )
                 runner = BatchRunner(
                     plan=build_plan(settings, event_type, dict(build_lookups(settings, clients))),
@@ -141,6 +180,7 @@ async def open_worker(settings: Settings, stores: Stores, event_type: str | None
                     crms=crms,
                     mapper=mapper,
                     buyer=buyer,
+                    standings=SqlStandings(stores.ops, stores.clock, policies),
                     validate=validate,
                     clock=stores.clock,
                     concurrent_events=settings.config.runs.concurrent_events,
@@ -225,3 +265,44 @@ def project(settings: Settings, stores: Stores) -> ProjectionReport:
     if not report.skipped_because_locked:
         stores.dispatch().beat(PROJECTOR_BEAT, rev=report.watermark)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class LateService:
+    """What takes late answers in. ``aclose`` on the event loop that used it, ``close`` anywhere after that."""
+
+    answers: LateAnswers
+    lookups: int
+    aclose: Callable[[], Awaitable[None]]
+    close: Callable[[], None]
+
+
+def open_late_answers(settings: Settings, stores: Stores) -> LateService:
+    """Build it with the lookups of every provider that can be asked; nothing is connected yet."""
+    from enrichment_dagster.engine.late import LateAnswers
+    from enrichment_dagster.http.clients import RemoteClients
+    from enrichment_dagster.store.pending import PendingStore
+
+    committer, clients = GroupCommitter(stores.ops, "late"), RemoteClients()
+    ledger = SqlLedger(committer, stores.clock, build_policies(settings))
+    pending = PendingStore(stores.ops, committer, ledger.settle_all, stores.clock)
+    lookups = _usable_lookups(settings, clients)
+    answers = LateAnswers(pending, lookups, stores.clock, cache_policy(settings))
+    return LateService(answers, len(lookups), clients.aclose, committer.close)
+
+
+def _usable_lookups(settings: Settings, clients: RemoteClients) -> dict[str, Lookup]:
+    """Return the lookups of all providers but those that lack a key: they must not keep the others' answers away."""
+    import structlog
+
+    from enrichment_dagster.providers.registry import build_lookups
+
+    log = structlog.get_logger(__name__)
+    found: dict[str, Lookup] = {}
+    for name, provider in settings.config.providers.items():
+        alone = settings.config.model_copy(update={"providers": {name: provider}})
+        try:
+            found |= build_lookups(replace(settings, config=alone), clients)
+        except ConfigurationError as error:  # events are taken in all the same
+            log.warning("no late answers of a provider are taken", provider=name, problems=error.problems)
+    return found

@@ -18,6 +18,8 @@ _SECRET_KEY = re.compile(
     r"(?:^|[_-])(?:api_?key|secret|token|password|passwd|authorization|signature)(?:$|[_-])", re.IGNORECASE
 )
 _PATTERNS = (
+    # the token of a callback URL
+    (re.compile(r"(/callbacks/[^\s/\"'<>]{1,100}/)[^\s/?\"'<>]+", re.IGNORECASE), rf"\1{MASK}"),
     # user:password@ in a URL
     (re.compile(r"(?<=://)[^\s/@:]{1,100}:[^\s/@]{1,200}(?=@)"), MASK),
     (

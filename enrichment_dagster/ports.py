@@ -31,8 +31,9 @@ class Query:
     company_name: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    known: Mapping[str, Value] = field(default_factory=dict)  # all valid values so far, by field
-    ids: Mapping[str, str] = field(default_factory=dict)  # vendors' own ids from earlier answers, "apollo.organization"
+    known: Mapping[str, Value] = field(default_factory=dict, hash=False)  # all valid values so far, by field
+    # Vendors' own ids from earlier answers, e.g. "apollo.organization".
+    ids: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Answer:
     request_id: str = ""
     http_status: int = 200
     units: int = 1  # how many times the price a charged answer costs
-    ids: Mapping[str, str] = field(default_factory=dict)  # the vendor's own ids, for its other lookups
+    ids: Mapping[str, str] = field(default_factory=dict, hash=False)  # the vendor's own ids, for its other lookups
     quota: Quota | None = None
 
     @property
@@ -304,7 +305,9 @@ class AttemptRequest:
     send_before: datetime | None = None  # a later call would be of no use
     role: str = ""  # "hedge": sent because the call before it was slow
     calls_back: bool = False  # the answer comes to a callback URL
-    query: Mapping[str, Any] = field(default_factory=dict)  # kept while the answer is pending, for polls
+    lookup: str = ""  # this and the query are kept while the answer is pending
+    query: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 1.0  # its share of a call: less than one where several queries go in one
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +382,8 @@ class Settlement:
     cost_micros: int = 0
     retry_after_seconds: float | None = None
     cache: CachePolicy = CachePolicy(0.0, 0.0)
+    lookup: str = ""  # this and the query are kept while an answer is pending
+    query: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AttemptLedger(Protocol):
@@ -457,6 +462,7 @@ class WorkItem:
     tries: int = 0  # follow-ups made so far
     deferrals: int = 0  # times that it was put off because its CRM was down
     scope: Scope = Scope()
+    earlier: tuple[FieldValue, ...] = ()  # what earlier work of the same event found: bought already
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,6 +507,7 @@ class Enrichment:
     values: tuple[FieldValue, ...] = ()  # the chosen one of each field: new, or what the CRM had
     alternatives: tuple[FieldValue, ...] = ()  # what others said of the same fields
     steps: tuple[Step, ...] = ()  # what became of each lookup of the plan
+    awaits: tuple[str, ...] = ()  # attempts whose answers come later: this work is woken then
     rejected: tuple[RejectedValue, ...] = ()
     missing: Mapping[str, MissingReason] = field(default_factory=dict)
     subject_keys: tuple[str, ...] = ()
@@ -666,4 +673,50 @@ class Journal(Protocol):
 
     async def keep(self, body: KeptBody) -> None:
         """Store a body that can't be read."""
+        ...
+
+
+# --- Answers that come later -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingAnswer:
+    """A call that the provider answers later, as it is stored. ``state``: see the table ``pending_answers``."""
+
+    attempt_id: str
+    key: AttemptKey
+    lookup: str
+    query: Mapping[str, Any]  # as ``AttemptRequest.query``
+    request_id: str
+    state: str
+    event_id: str
+    reserved_micros: int
+    expires_at: datetime
+    polls: int = 0  # polls so far that brought nothing
+
+
+class PendingStore(Protocol):
+    """The calls that wait for their answers, and the work that waits with them."""
+
+    async def find(self, token: str) -> WaitingAnswer | None:
+        """Return the call that a callback URL's token was made for, whatever its state."""
+        ...
+
+    async def complete(self, waiting: WaitingAnswer, settlement: Settlement) -> bool:
+        """Settle the call and make the work that takes its answer up, in ONE transaction.
+
+        False: it was answered before, or too much time has passed; nothing was stored.
+        """
+        ...
+
+    async def due_polls(self, limit: int) -> list[WaitingAnswer]:
+        """Return calls whose answer is to be asked for now, the longest due first."""
+        ...
+
+    async def put_off(self, attempt_id: str, next_poll_at: datetime) -> None:
+        """Count a poll that brought nothing, and say when the next one is due."""
+        ...
+
+    async def expire(self) -> int:
+        """Give up the calls that nobody answered in time, and wake who waited for them; returns how many."""
         ...

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import SecretStr, ValidationError
@@ -61,6 +62,18 @@ class Settings:
         """Return the URL under which a sender calls ``path``: it is part of what some senders sign."""
         override = self.secret(PUBLIC_URL_VARIABLE)
         return f"{override.get_secret_value().rstrip('/')}{path}" if override else str(configured)
+
+    def callback_url(self, provider: str, token: str) -> str:
+        """Return the URL under which a provider answers later; empty where nobody outside can reach the gateway."""
+        override, hubspot = self.secret(PUBLIC_URL_VARIABLE), self.config.intake.hubspot
+        if override:
+            base = override.get_secret_value().rstrip("/")
+        elif hubspot:
+            parts = urlsplit(str(hubspot.public_url))
+            base = f"{parts.scheme}://{parts.netloc}"
+        else:
+            return ""
+        return f"{base}/callbacks/{provider}/{token}"
 
     @property
     def journal_path(self) -> Path:

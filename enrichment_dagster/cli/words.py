@@ -51,7 +51,7 @@ def money_text(micros: int) -> str:
 def mask_subject(key: str) -> str:
     """Return a subject key without the person's name: ``email:j***@acme.com``; a company's domain stays."""
     kind, _, rest = key.partition(":")
-    if kind != "email":
+    if kind not in {"email", "person"}:
         return key
     local, at, domain = rest.rpartition("@")
-    return f"email:{local[:1]}***{at}{domain}" if at and len(local) > 1 else f"email:***{at}{domain if at else ''}"
+    return f"{kind}:{local[:1]}***{at}{domain}" if at and len(local) > 1 else f"{kind}:***{at}{domain if at else ''}"

@@ -6,7 +6,7 @@ Secrets are never in the file: it names environment variables (``*_env``), which
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import jmespath
 import jmespath.exceptions
@@ -23,7 +23,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from enrichment_dagster.domain.config_checks import problems_between
-from enrichment_dagster.domain.fields import GROUPS
+from enrichment_dagster.domain.fields import FIELDS, GROUPS, Level
+from enrichment_dagster.domain.template import PERSONAL, placeholders
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
@@ -31,6 +32,9 @@ Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 Memory = Annotated[float, Field(ge=0, le=365 * 86_400)]
 Usd = Annotated[float, Field(ge=0, le=1_000_000)]
 LookupName = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
+
+
+_T = TypeVar("_T")
 
 
 def _compiles(expression: str) -> str:
@@ -43,6 +47,15 @@ def _compiles(expression: str) -> str:
 
 JmesPath = Annotated[str, AfterValidator(_compiles)]
 """Where a value stands in a vendor's answer, e.g. ``data[].name``."""
+
+
+def _is_template(source: _T) -> _T:
+    placeholders(source)
+    return source
+
+
+Template = Annotated[str, AfterValidator(_is_template)]
+"""A text with placeholders, see ``domain.template``."""
 
 
 class _Model(BaseModel):
@@ -60,15 +73,34 @@ class CacheConfig(_Model):
     )
 
 
+_SHARED = "for the answer about a domain is shared by all its people"
+
+
 class RequestConfig(_Model):
     """The request of a declarative lookup. ``{email}``, ``{domain}`` and the like stand for what is known."""
 
     method: Literal["GET", "POST"] = "GET"
-    path: Annotated[str, Field(pattern=r"^/")]
-    query: dict[str, str] = {}
-    body: dict[str, Any] | None = None
-    subject: Literal["email", "domain"]
-    miss_statuses: list[int] = Field(default_factory=lambda: [404])
+    path: Annotated[Template, Field(pattern=r"^/([^/?#\s\\][^?#\s\\]*)?$")]
+    query: dict[str, Template] = {}
+    body: Annotated[dict[str, Any], AfterValidator(_is_template)] | None = None
+    subject: Literal["email", "domain"] = Field(description="Whom the answer is about.")
+    miss_statuses: list[Annotated[int, Field(ge=200, le=499)]] = Field(default_factory=lambda: [404])
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """Return what has to be known before the request can be made."""
+        return placeholders(self.path, self.query, self.body)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.method == "GET" and self.body is not None:
+            raise ValueError("a GET request has no body; use method: POST or query")
+        if not self.placeholders:
+            raise ValueError("has no placeholder: it would ask the same of every record")
+        personal = sorted(self.placeholders & PERSONAL)
+        if self.subject == "domain" and personal:
+            raise ValueError(f"{{{personal[0]}}} is of one person: it needs subject: email, {_SHARED}")
+        return self
 
 
 class LookupConfig(_Model):
@@ -82,6 +114,13 @@ class LookupConfig(_Model):
     values: dict[Name, JmesPath] = Field(default={}, description="Our field: where it stands in the answer.")
     request_id: JmesPath | None = None
     confidence: float = Field(default=0.7, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares_no_personal_value(self) -> Self:
+        personal = [name for name in self.values if name in FIELDS and FIELDS[name].level is Level.CONTACT]
+        if self.request is not None and self.request.subject == "domain" and personal:
+            raise ValueError(f"{personal[0]} is of one person: it needs subject: email, {_SHARED}")
+        return self
 
 
 class LimitsConfig(_Model):
@@ -97,7 +136,15 @@ class AuthConfig(_Model):
     """Where a declarative provider's key travels."""
 
     kind: Literal["header", "bearer", "query"]
-    name: str = Field(default="", description="Of the header or query parameter.")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = Field(
+        default="", description="Of the header or query parameter."
+    )
+
+    @model_validator(mode="after")
+    def _is_named(self) -> Self:
+        if (self.kind == "bearer") == bool(self.name):
+            raise ValueError("kind: header and kind: query need a name, kind: bearer has none")
+        return self
 
 
 class ProviderConfig(_Model):

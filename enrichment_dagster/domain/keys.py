@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 _EVENT_ID_HEX_DIGITS = 24  # 96 bits: no collision to be expected below 10^13 events
 
@@ -32,6 +33,21 @@ def email_subject(email: str) -> str:
 def domain_subject(domain: str) -> str:
     """Return the subject key of a company known by its registrable domain."""
     return f"domain:{domain.strip().lower()}"
+
+
+def person_subject(first_name: str, last_name: str, company: str) -> str:
+    """Return the subject key of a person known by name, for lookups by name: ``person:jane.doe@acme.com``.
+
+    ``company`` is the registrable domain or, where none is known, the company's name. Case, spaces and marks make no
+    difference in a name; people of different names or companies never share a key.
+    """
+    first, last = _word(first_name), _word(last_name)
+    return f"person:{first}.{last}@{' '.join(company.lower().split())}"
+
+
+def _word(name: str) -> str:
+    """Return a name in lower case with a hyphen for all that is no letter or digit, so that no dot or @ is left."""
+    return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
 
 
 def idempotency_key(*parts: str | int) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A rate limit as told with an answer. None: the vendor did not say."""
+    """One window of a vendor's rate limit; None = the reply did not say."""
 
-    limit: int | None = None  # calls per window
-    remaining: int | None = None  # calls left in the window
+    limit: int | None = None  # calls that the window allows
+    remaining: int | None = None  # calls that are left in it
     window_seconds: float | None = None
-    resets_in_seconds: float | None = None
+    resets_in_seconds: float | None = None  # until the window begins anew

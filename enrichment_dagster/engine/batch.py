@@ -17,11 +17,24 @@ from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.waterfall import Knowledge
 from enrichment_dagster.engine.conclude import Validator, conclude
+from enrichment_dagster.engine.draft import Draft
+from enrichment_dagster.engine.plan import Plan
 from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import backoff_seconds
-from enrichment_dagster.engine.waterfall import Draft, Plan, enrich_event
+from enrichment_dagster.engine.waterfall import Orders, enrich_event, orders_now
 from enrichment_dagster.errors import CrmError, LeaseLost
-from enrichment_dagster.ports import Crm, CrmFailure, CrmRecord, Deferral, Lease, RecordMapper, WorkItem, WorkStore
+from enrichment_dagster.ports import (
+    Crm,
+    CrmFailure,
+    CrmRecord,
+    Deferral,
+    Lease,
+    ProviderStanding,
+    RecordMapper,
+    Standings,
+    WorkItem,
+    WorkStore,
+)
 
 _FIRST_DEFERRAL_SECONDS = 15.0
 _LONGEST_DEFERRAL_SECONDS = 900.0
@@ -67,6 +80,7 @@ class BatchRunner:
         crms: Mapping[str, Crm],
         mapper: RecordMapper,
         buyer: Buyer,
+        standings: Standings,
         validate: Validator,
         clock: Clock,
         concurrent_events: int,
@@ -78,11 +92,14 @@ class BatchRunner:
         self._crms = crms
         self._mapper = mapper
         self._buyer = buyer
+        self._standings = standings
         self._validate = validate
         self._clock = clock
         self._slots = asyncio.Semaphore(concurrent_events)
         self._renew_seconds = renew_seconds
         self._rng = rng
+        self._ordered_for: Mapping[str, ProviderStanding] = {}
+        self._order = orders_now(plan, self._ordered_for)
 
     async def run(self, lease: Lease, items: Sequence[WorkItem]) -> BatchReport:
         """Bring every item of a leased batch to a final state, or defer it.
@@ -169,7 +186,23 @@ class BatchRunner:
         source = item.event.source
         if isinstance(record, CrmRecord):
             known, source = self._mapper.known(ref, record.properties), ref.system
-        return await enrich_event(item, known, self._plan, self._buyer, self._clock, known_from=source)
+        standings = await self._standings.current()
+        return await enrich_event(
+            item,
+            known,
+            self._plan,
+            self._buyer,
+            self._clock,
+            known_from=source,
+            standings=standings,
+            orders=self._orders(standings),
+        )
+
+    def _orders(self, standings: Mapping[str, ProviderStanding]) -> Orders:
+        """Return the order of lookups, worked out once for all events that see the same standings."""
+        if self._ordered_for is not standings:
+            self._ordered_for, self._order = standings, orders_now(self._plan, standings)
+        return self._order
 
     def _defer(self, item: WorkItem) -> Deferral:
         """Put off what can't be looked at: its CRM is down and the event itself does not say whom it is about."""

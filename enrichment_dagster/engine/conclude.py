@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from enrichment_dagster.domain.event import RecordRef
-from enrichment_dagster.domain.fields import FieldValue, RejectedValue
+from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.domain.keys import idempotency_key
 from enrichment_dagster.domain.outcome import RETRYABLE_REASONS, MissingReason, Outcome, decide_outcome
-from enrichment_dagster.engine.waterfall import Draft, Plan
-from enrichment_dagster.ports import Enrichment, FollowUp, OutboxEntry, RecordMapper
+from enrichment_dagster.engine.draft import Draft
+from enrichment_dagster.engine.plan import Plan
+from enrichment_dagster.ports import Enrichment, FollowUp, OutboxEntry, RecordMapper, Step
 
 Candidate = tuple[str, FieldValue]
 """A value and the work that it is for."""
@@ -25,18 +27,12 @@ def conclude(
     drafts: Sequence[Draft], plan: Plan, mapper: RecordMapper, validate: Validator, now: datetime
 ) -> list[Enrichment]:
     """Validate the drafts' values together and return what is to be stored for each."""
-    candidates = [(draft.item.work_id, value) for draft in drafts for value in draft.knowledge.values.values()]
+    candidates = [(draft.item.work_id, value) for draft in drafts for value in draft.knowledge.candidates.values()]
     _, bad = validate(candidates) if candidates else ([], [])
     by_work = {draft.item.work_id: draft for draft in drafts}
     for (work_id, value), reason in bad:
-        _reject(by_work[work_id], value, reason)
+        by_work[work_id].knowledge.reject(value, reason, repr(value.value)[:_RAW_LENGTH])
     return [_enrichment(draft, plan, mapper, now) for draft in drafts]
-
-
-def _reject(draft: Draft, value: FieldValue, reason: str) -> None:
-    del draft.knowledge.values[value.field]
-    draft.bought.discard(value.field)
-    draft.knowledge.rejected.append(RejectedValue(value.field, repr(value.value)[:_RAW_LENGTH], value.provider, reason))
 
 
 def _enrichment(draft: Draft, plan: Plan, mapper: RecordMapper, now: datetime) -> Enrichment:
@@ -47,6 +43,9 @@ def _enrichment(draft: Draft, plan: Plan, mapper: RecordMapper, now: datetime) -
         reason=reason,
         started_at=draft.started_at,
         values=tuple(draft.knowledge.values.values()),
+        alternatives=tuple(draft.knowledge.alternatives),
+        steps=_steps(draft, plan),
+        awaits=tuple(draft.awaits),
         rejected=tuple(draft.knowledge.rejected),
         missing=missing,
         subject_keys=draft.subject_keys,
@@ -56,21 +55,45 @@ def _enrichment(draft: Draft, plan: Plan, mapper: RecordMapper, now: datetime) -
     )
 
 
+def _steps(draft: Draft, plan: Plan) -> tuple[Step, ...]:
+    """Return the steps, each with the wanted fields that hold its value in the end."""
+    owners: dict[str, list[str]] = {}
+    wanted = set(plan.wanted)
+    for name, value in draft.knowledge.values.items():
+        if value.precedence and name in wanted:
+            owner = next((s for s in draft.steps if _gave(plan, s, value)), "")
+            owners.setdefault(owner, []).append(name)
+    return tuple(replace(step, fields=tuple(owners.get(name, ()))) for name, step in draft.steps.items())
+
+
+def _gave(plan: Plan, lookup: str, value: FieldValue) -> bool:
+    same_provider = plan.lookups[lookup].provider == value.provider
+    return same_provider and plan.precedence(value.field, lookup) == value.precedence
+
+
 def _outcome(draft: Draft, plan: Plan) -> tuple[Outcome, str, dict[str, MissingReason]]:
     if draft.skip_reason:
         return Outcome.SKIPPED, draft.skip_reason, {}
-    missing = draft.knowledge.missing_reasons(plan.offered)
+    missing = {**draft.knowledge.missing_reasons(plan.offered)}
+    missing.update(_reasons_from_before(draft, plan, missing))
     if draft.fault:
         return Outcome.FAILED, draft.fault, missing
     outcome = decide_outcome(missing=missing, bought=len(draft.bought))
     return outcome, "providers_failed" if outcome is Outcome.FAILED else "", missing
 
 
+def _reasons_from_before(draft: Draft, plan: Plan, missing: Iterable[str]) -> dict[str, MissingReason]:
+    """Return why fields are missing that this work, being limited to some lookups, could not ask for."""
+    scope = draft.item.scope
+    asked = {name for lookup in scope.lookups if lookup in plan.lookups for name in plan.lookups[lookup].gives}
+    return {name: MissingReason(scope.reasons[name]) for name in missing if name in scope.reasons and name not in asked}
+
+
 def _follow_up(draft: Draft, plan: Plan, missing: dict[str, MissingReason], now: datetime) -> FollowUp | None:
     """Plan a later try where a transient failure is the reason, as often as the plan allows."""
     curable = bool(draft.fault) or any(reason in RETRYABLE_REASONS for reason in missing.values())
     tries = draft.item.tries
-    if not curable or draft.skip_reason or tries >= len(plan.follow_up_seconds):
+    if not curable or draft.skip_reason or draft.item.scope.lookups or tries >= len(plan.follow_up_seconds):
         return None
     return FollowUp(now + timedelta(seconds=plan.follow_up_seconds[tries]), tries + 1)
 

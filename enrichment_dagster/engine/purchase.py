@@ -1,25 +1,35 @@
-"""Buying one answer: cache, singleflight, durable attempt, call, retry, bill - in this order."""
+"""Buying one answer: cache, permission, durable attempt, call, retry, bill - in this order."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.engine.billing import cost_of, cost_of_failure
+from enrichment_dagster.engine.bulk import BulkCaller
+from enrichment_dagster.engine.late import stored_query
 from enrichment_dagster.engine.retry import RetryPolicy
+from enrichment_dagster.engine.waiting import acquired, first_done
 from enrichment_dagster.errors import ProviderError
 from enrichment_dagster.ports import (
     Answer,
     AttemptKey,
     AttemptLedger,
+    AttemptRequest,
+    Awaited,
     Cached,
-    Charge,
+    CachePolicy,
     InFlight,
     Lookup,
     Opened,
+    Pending,
     Query,
+    Refused,
     Settlement,
 )
 
@@ -27,146 +37,258 @@ _POLL_SECONDS = 0.1
 _LEASE_GRACE_SECONDS = 10.0
 """A worker that has not settled this long after its call's deadline is taken for dead."""
 
+_NO_MEMORY = CachePolicy(0.0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
-class CachePolicy:
-    """How long answers are remembered; 0 = not at all."""
+class Asker:
+    """For whom a lookup is asked, and what that may take. ``deadline`` is in the clock's monotonic seconds."""
 
-    hit_seconds: float
-    miss_seconds: float
+    event_id: str
+    work_id: str
+    deadline: float
+    budget_micros: int | None = None
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What asking a lookup came to. Without an answer, ``failure`` is the error's reason code."""
+    """What asking a lookup came to. Without an answer, ``failure`` is the reason code, or the answer is pending."""
 
     answer: Answer | None
     fetched_at: datetime
     cost_micros: int = 0
+    latency_ms: int = 0
     cached: bool = False
+    stale: bool = False  # an expired answer: the refresh failed, for the reason in ``failure``
     failure: str = ""
+    refused: bool = False  # nothing was sent; ``failure`` says why
+    awaits: str = ""  # the attempt whose answer comes later
 
 
 class Buyer:
     """Asks lookups; never pays twice for what is fresh in the cache or being asked right now."""
 
     def __init__(
-        self, ledger: AttemptLedger, clock: Clock, retry: RetryPolicy, cache: CachePolicy, rng: random.Random
+        self,
+        ledger: AttemptLedger,
+        clock: Clock,
+        retry: RetryPolicy,
+        cache: CachePolicy,
+        rng: random.Random,
+        *,
+        bulk: bool = False,
+        callback_url: Callable[[str, str], str] = lambda _provider, _token: "",
     ) -> None:
+        """``bulk``: queries that come together are asked together. ``callback_url`` takes provider and token."""
         self._ledger = ledger
         self._clock = clock
         self._retry = retry
         self._cache = cache
         self._rng = rng
+        self._bulk = bulk
+        self._callback_url = callback_url
         self._flights: dict[AttemptKey, asyncio.Task[Purchase]] = {}
+        self._lines: dict[str, asyncio.Lock] = {}
+        self._callers: dict[str, BulkCaller] = {}
 
-    async def ask(self, lookup: Lookup, query: Query, subject_key: str, *, event_id: str, deadline: float) -> Purchase:
+    async def ask(self, lookup: Lookup, query: Query, subject_key: str, asker: Asker) -> Purchase:
         """Return the lookup's answer on a subject.
 
-        ``deadline`` is in the clock's monotonic seconds. Failures are a result, not an exception: the waterfall goes
-        on with the next lookup.
+        Failures are a result, not an exception: the waterfall goes on with the next lookup.
         """
         key = AttemptKey(lookup.provider, lookup.purpose, subject_key)
         flight = self._flights.get(key)
         if flight is not None:
             # Someone of this process asks the same: the answer is shared, the bill is theirs.
-            return await self._join(flight, deadline)
-        flight = asyncio.create_task(self._ask(lookup, query, key, event_id, deadline))
+            return await self._join(flight, asker.deadline)
+        flight = asyncio.create_task(_Call(self, lookup, query, key, asker).run())
         self._flights[key] = flight
         flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(flight)
 
     async def _join(self, flight: asyncio.Task[Purchase], deadline: float) -> Purchase:
         """Wait for another event's call, no longer than one's own deadline: theirs may be later."""
-        timer = asyncio.ensure_future(self._clock.sleep(max(0.0, deadline - self._clock.monotonic())))
-        try:
-            await asyncio.wait({flight, timer}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-        if not flight.done():
+        if not await first_done([flight], self._clock, deadline):
             return Purchase(None, self._clock.now(), failure="timeout")
         return replace(flight.result(), cost_micros=0, cached=True)
 
-    async def _ask(self, lookup: Lookup, query: Query, key: AttemptKey, event_id: str, deadline: float) -> Purchase:
-        failures, cost = 0, 0
-        while (remaining := deadline - self._clock.monotonic()) > 0:
-            timeout = min(lookup.timeout_seconds, remaining)
-            begun = await self._ledger.begin(
-                key,
-                event_id=event_id,
-                reserve_micros=lookup.price_micros,
-                lease_seconds=timeout + _LEASE_GRACE_SECONDS,
-            )
-            if isinstance(begun, Cached):
-                return Purchase(begun.answer, begun.fetched_at, cost, cached=True)
+    async def permission(
+        self, request: AttemptRequest, deadline: float
+    ) -> Opened | Cached | InFlight | Awaited | Refused:
+        """Ask the ledger; where all of a provider's places are taken, wait in line for one."""
+        begun = await self._ledger.begin(request)
+        if not _has_to_queue(begun):
+            return begun
+        line = self._lines.setdefault(request.key.provider, asyncio.Lock())
+        if not await acquired(line, self._clock, deadline):
+            return begun
+        try:  # one of this process asks for all of its line
+            while _has_to_queue(begun) and (left := deadline - self._clock.monotonic()) > 0:
+                await self._clock.sleep(min(left, _POLL_SECONDS / 2))
+                begun = await self._ledger.begin(request)
+        finally:
+            line.release()
+        return begun
+
+    async def fetch(self, lookup: Lookup, query: Query, timeout_seconds: float, callback_url: str) -> Answer | Pending:
+        """Make the call, together with others where the vendor has a bulk endpoint."""
+        if not self._bulk or lookup.bulk_size == 1:
+            return await lookup.fetch(query, timeout_seconds, callback_url)
+        caller = self._callers.setdefault(lookup.name, BulkCaller(lookup, self._clock))
+        return await caller.fetch(query, timeout_seconds)
+
+
+class _Call:
+    """One asker's way to an answer: permission, call, retries."""
+
+    def __init__(self, buyer: Buyer, lookup: Lookup, query: Query, key: AttemptKey, asker: Asker) -> None:
+        self._buyer = buyer
+        self._clock = buyer._clock
+        self._lookup = lookup
+        self._query = query
+        self._key = key
+        self._asker = asker
+        self._cost = 0
+        self._policy = lookup.cache or buyer._cache
+
+    async def run(self) -> Purchase:
+        failures = 0
+        while (remaining := self._asker.deadline - self._clock.monotonic()) > 0:
+            timeout = min(self._lookup.timeout_seconds, remaining)
+            begun = await self._buyer.permission(self._request(timeout, remaining), self._asker.deadline)
             if isinstance(begun, InFlight):
                 await self._clock.sleep(min(_POLL_SECONDS, remaining))
                 continue
-            outcome = await self._call(lookup, query, key, begun, timeout)
+            if not isinstance(begun, Opened):
+                return self._without_call(begun)
+            outcome = await self._send(begun)
             if isinstance(outcome, Purchase):
-                return replace(outcome, cost_micros=cost + outcome.cost_micros)
+                return replace(outcome, cost_micros=self._cost + outcome.cost_micros)
             failures += 1
-            cost += _cost_of_failure(lookup, outcome)
-            delay = self._retry.delay(
-                failures=failures,
-                error=outcome,
-                remaining_seconds=deadline - self._clock.monotonic(),
-                jitter=self._rng.random(),
-            )
+            self._cost += cost_of_failure(self._lookup, outcome.error)
+            delay = self._delay(failures, outcome.error)
+            await self._settle_failure(begun, outcome, final=delay is None)
             if delay is None:
-                return Purchase(None, self._clock.now(), cost, failure=outcome.reason)
+                return self._failed(outcome.error.reason, begun.stale)
             await self._clock.sleep(delay)
-        return Purchase(None, self._clock.now(), cost, failure="timeout")
+        return self._failed("timeout", None)
 
-    async def _call(
-        self, lookup: Lookup, query: Query, key: AttemptKey, opened: Opened, timeout: float
-    ) -> Purchase | ProviderError:
+    def _request(self, timeout: float, remaining: float) -> AttemptRequest:
+        lookup, query = self._lookup, self._query
+        return AttemptRequest(
+            key=self._key,
+            event_id=self._asker.event_id,
+            work_id=self._asker.work_id,
+            reserve_micros=lookup.price_micros * lookup.max_units,
+            event_budget_micros=self._asker.budget_micros,
+            lease_seconds=timeout + _LEASE_GRACE_SECONDS,
+            send_before=self._clock.now() + timedelta(seconds=remaining),
+            role=self._asker.role,
+            calls_back=lookup.calls_back,
+            lookup=lookup.name,
+            query=stored_query(query),
+            weight=1 / lookup.bulk_size if self._buyer._bulk else 1.0,
+        )
+
+    def _without_call(self, begun: Cached | Awaited | Refused) -> Purchase:
+        if isinstance(begun, Cached):
+            return Purchase(begun.answer, begun.fetched_at, self._cost, cached=True)
+        if isinstance(begun, Awaited):
+            return Purchase(None, self._clock.now(), self._cost, awaits=begun.attempt_id, cached=True)
+        return replace(self._failed(begun.reason, begun.stale), refused=True)
+
+    def _failed(self, reason: str, stale: Cached | None) -> Purchase:
+        """Serve the expired answer, if there is one, where a fresh one can't be had."""
+        if stale is not None and stale.answer.is_hit:
+            return Purchase(stale.answer, stale.fetched_at, self._cost, cached=True, stale=True, failure=reason)
+        return Purchase(None, self._clock.now(), self._cost, failure=reason)
+
+    async def _send(self, opened: Opened) -> Purchase | _Failure:
+        await self._wait_for_turn(opened)
         started = self._clock.monotonic()
+        timeout = max(0.001, min(self._lookup.timeout_seconds, self._asker.deadline - started))
+        url = self._buyer._callback_url(self._key.provider, opened.callback_token) if opened.callback_token else ""
         try:
-            answer = await lookup.fetch(query, timeout)
+            answer = await self._buyer.fetch(self._lookup, self._query, timeout, url)
         except ProviderError as error:
-            failure = error
+            return _Failure(error, self._elapsed_ms(started))
         except Exception as error:  # noqa: BLE001 - a fault of an adapter must cost one call, not the batch
-            failure = ProviderError("adapter_fault", type(error).__name__, transient=False)
-        else:
-            return await self._settle_answer(lookup, key, opened, answer, started)
-        await self._ledger.settle(
-            Settlement(
-                attempt_id=opened.attempt_id,
-                key=key,
-                outcome="error",
-                reason=failure.reason,
-                http_status=failure.http_status,
-                latency_ms=self._elapsed_ms(started),
-                cost_micros=_cost_of_failure(lookup, failure),
-            )
-        )
-        return failure
+            fault = ProviderError("adapter_fault", type(error).__name__, transient=False)
+            return _Failure(fault, self._elapsed_ms(started))
+        if isinstance(answer, Pending):
+            return await self._settle_pending(opened, answer, started)
+        return await self._settle_answer(opened, answer, started)
 
-    async def _settle_answer(
-        self, lookup: Lookup, key: AttemptKey, opened: Opened, answer: Answer, started: float
-    ) -> Purchase:
-        charged = answer.is_hit or lookup.charge is Charge.ON_CALL
-        cost = lookup.price_micros if charged else 0
-        await self._ledger.settle(
+    async def _wait_for_turn(self, opened: Opened) -> None:
+        wait = 0.0 if opened.send_at is None else (opened.send_at - self._clock.now()).total_seconds()
+        if wait > 0:
+            await self._clock.sleep(wait)
+
+    async def _settle_pending(self, opened: Opened, pending: Pending, started: float) -> Purchase:
+        await self._settle(
+            opened,
+            "pending",
+            started,
+            pending=pending,
+            http_status=pending.http_status,
+            lookup=self._lookup.name,
+            query=stored_query(self._query),
+        )
+        return Purchase(None, self._clock.now(), latency_ms=self._elapsed_ms(started), awaits=opened.attempt_id)
+
+    async def _settle_answer(self, opened: Opened, answer: Answer, started: float) -> Purchase:
+        cost = cost_of(self._lookup, answer)
+        await self._settle(
+            opened,
+            "hit" if answer.is_hit else "miss",
+            started,
+            answer=answer,
+            http_status=answer.http_status,
+            cost_micros=cost,
+            cache=self._policy,
+        )
+        return Purchase(answer, self._clock.now(), cost, self._elapsed_ms(started))
+
+    async def _settle_failure(self, opened: Opened, failure: _Failure, *, final: bool) -> None:
+        error = failure.error
+        await self._buyer._ledger.settle(
             Settlement(
                 attempt_id=opened.attempt_id,
-                key=key,
-                outcome="hit" if answer.is_hit else "miss",
-                answer=answer,
-                http_status=answer.http_status,
-                latency_ms=self._elapsed_ms(started),
-                cost_micros=cost,
-                cache_seconds=self._cache.hit_seconds if answer.is_hit else self._cache.miss_seconds,
+                key=self._key,
+                outcome="error",
+                reason=error.reason,
+                http_status=error.http_status,
+                latency_ms=failure.latency_ms,
+                cost_micros=cost_of_failure(self._lookup, error),
+                retry_after_seconds=error.retry_after_seconds,
+                cache=self._policy if final else _NO_MEMORY,
             )
         )
-        return Purchase(answer, self._clock.now(), cost)
+
+    async def _settle(self, opened: Opened, outcome: str, started: float, **more: Any) -> None:
+        latency = self._elapsed_ms(started)
+        await self._buyer._ledger.settle(
+            Settlement(attempt_id=opened.attempt_id, key=self._key, outcome=outcome, latency_ms=latency, **more)
+        )
+
+    def _delay(self, failures: int, error: ProviderError) -> float | None:
+        return self._buyer._retry.delay(
+            failures=failures,
+            error=error,
+            remaining_seconds=self._asker.deadline - self._clock.monotonic(),
+            jitter=self._buyer._rng.random(),
+        )
 
     def _elapsed_ms(self, started: float) -> int:
         return round((self._clock.monotonic() - started) * 1_000)
 
 
-def _cost_of_failure(lookup: Lookup, error: ProviderError) -> int:
-    """Return what a failed call may have cost: an on-call price is held when the call may have been served."""
-    served = error.maybe_sent and error.http_status is None
-    return lookup.price_micros if served and lookup.charge is Charge.ON_CALL else 0
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: ProviderError
+    latency_ms: int
+
+
+def _has_to_queue(begun: object) -> bool:
+    return isinstance(begun, Refused) and begun.reason == "concurrency"

@@ -1,4 +1,9 @@
-"""When a failed call is made again: one place, pure, cut by the deadline."""
+"""When a failed call is made again: one place, pure, cut by the deadline.
+
+WHAT is repeated is not decided here but where an error is made, and travels with it as ``transient``: by its status in
+``http/statuses.py`` (no 4xx but 408, 423, 425, 429 and HubSpot's 477; every 5xx but 501), or, where there was no reply,
+by the exception in ``http/failures.py``. A vendor's adapter may know better.
+"""
 
 from __future__ import annotations
 

@@ -1,209 +1,250 @@
-"""Enriching one event: what the CRM knows, then one lookup after the other until every wanted field is filled."""
+"""Enriching one event: what the CRM knows, then the plan's lookups until every wanted field is filled."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from enrichment_dagster.clock import Clock
-from enrichment_dagster.domain.fields import FIELDS, FieldValue, Level, RejectedValue
-from enrichment_dagster.domain.keys import domain_subject, email_subject
-from enrichment_dagster.domain.normalise import (
-    InvalidValueError,
-    email_domain,
-    normalise,
-    normalise_domain,
-    personal_reason,
-)
 from enrichment_dagster.domain.outcome import MissingReason
-from enrichment_dagster.domain.waterfall import Knowledge
-from enrichment_dagster.engine.purchase import Buyer, Purchase
-from enrichment_dagster.ports import Lookup, Query, WorkItem
+from enrichment_dagster.engine.absorb import absorb_answer
+from enrichment_dagster.engine.draft import Draft, add_step, start_draft
+from enrichment_dagster.engine.ordering import asked_order
+from enrichment_dagster.engine.plan import UNLISTED, Plan
+from enrichment_dagster.engine.purchase import Asker, Buyer, Purchase
+from enrichment_dagster.engine.waiting import first_done
+from enrichment_dagster.ports import REFUSALS, Lookup, ProviderStanding, Query, Step, WorkItem
 
-_RAW_LENGTH = 200
+_FIRST_HEDGE_SECONDS = 0.8
+"""When the backup is sent as long as a lookup's own latency is not known yet."""
 
+_UNASKED = {"not_ready": MissingReason.POLICY, "not_reached": MissingReason.TIMEOUT}
+"""What it makes of a field that a lookup was not asked for it."""
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What one event type needs: its fields, whom to ask in which order, and for how long."""
-
-    event_type: str
-    wanted: tuple[str, ...]
-    lookups: tuple[Lookup, ...]
-    deadline_seconds: float
-    skip_personal: bool
-    follow_up_seconds: tuple[float, ...]
-    value_ttl: timedelta
-
-    @property
-    def offered(self) -> frozenset[str]:
-        """Return all fields that the plan's lookups can fill."""
-        return frozenset().union(*(lookup.gives for lookup in self.lookups))
+Standings = Mapping[str, ProviderStanding]
+Orders = Mapping[str, Sequence[str]]
 
 
-@dataclass(slots=True)
-class Draft:
-    """An enrichment before validation."""
-
-    item: WorkItem
-    started_at: datetime
-    knowledge: Knowledge
-    skip_reason: str = ""
-    fault: str = ""  # an error of ours: the event failed and is tried again
-    cost_micros: int = 0
-    bought: set[str] = field(default_factory=set)  # fields that this enrichment added
-    subject_keys: tuple[str, ...] = ()
+def orders_now(plan: Plan, standings: Standings) -> Orders:
+    """Return for each wanted field the lookups in the order in which they are asked at present."""
+    demoted = frozenset(name for name, standing in standings.items() if standing.demoted)
+    p50 = {
+        f"{provider}.{purpose}": ms
+        for provider, standing in standings.items()
+        for purpose, ms in standing.p50_ms.items()
+    }
+    return {
+        name: asked_order(plan.orders.get(name, ()), plan.lookups, plan.prefer, p50, demoted) for name in plan.wanted
+    }
 
 
 async def enrich_event(
-    item: WorkItem, known: Mapping[str, Any], plan: Plan, buyer: Buyer, clock: Clock, *, known_from: str
+    item: WorkItem,
+    known: Mapping[str, Any],
+    plan: Plan,
+    buyer: Buyer,
+    clock: Clock,
+    *,
+    known_from: str,
+    standings: Standings | None = None,
+    orders: Orders | None = None,
 ) -> Draft:
     """Fill the event's wanted fields from the plan's lookups, within the plan's deadline.
 
-    ``known`` are the fields that the record (``known_from``) has already, under our names; they are kept.
+    ``known`` are the fields that the record (``known_from``) has already, under our names; they are kept. ``orders``
+    may be given where many events share them.
     """
-    draft = Draft(item, clock.now(), Knowledge(plan.wanted))
-    deadline = clock.monotonic() + plan.deadline_seconds
-    query = _prepare(draft, known, plan, clock, known_from)
-    if query is None:
+    draft = start_draft(item, known, plan, clock.now(), known_from=known_from)
+    if draft.skip_reason:
         return draft
-    for lookup in plan.lookups:
-        if draft.knowledge.useful(lookup.gives):
-            await _ask(draft, lookup, query, plan, buyer, deadline)
+    standings = standings or {}
+    deadline = clock.monotonic() + plan.deadline_seconds
+    filling = _Filling(draft, plan, buyer, clock, deadline, standings, orders or orders_now(plan, standings))
+    await filling.run()
+    filling.note_the_rest()
     return draft
 
 
-def _prepare(draft: Draft, known: Mapping[str, Any], plan: Plan, clock: Clock, source: str) -> Query | None:
-    """Take in what is known and build the query; None (with the reason) where a rule says not to enrich."""
-    raw = known.get("email") or draft.item.event.attributes.get("email")
-    try:
-        email = normalise("email", raw)
-    except InvalidValueError:
-        draft.skip_reason = "invalid_email"
-        return None
-    if not isinstance(email, str):
-        draft.skip_reason = "no_email"
-        return None
-    if plan.skip_personal and (reason := personal_reason(email)):
-        draft.skip_reason = reason
-        return None
-    domain = _company_domain(email)
-    draft.subject_keys = tuple(key for key in (email_subject(email), domain_subject(domain) if domain else "") if key)
-    fields = {**_given(draft.item), **known, "email": email}
-    draft.knowledge.add(_known_values(draft, fields, source, clock.now()))
-    return Query(
-        email=email,
-        domain=domain,
-        company_name=_text_of(draft, "company_name"),
-        first_name=_text_of(draft, "first_name"),
-        last_name=_text_of(draft, "last_name"),
-    )
+@dataclass(slots=True)
+class _Running:
+    lookup: Lookup
+    subject: str
+    started: float
+    task: asyncio.Task[Purchase]
+    hedge: bool = False
 
 
-def _given(item: WorkItem) -> dict[str, Any]:
-    """Return what the sender said of the subject, under our field names."""
-    company = item.event.attributes.get("company")
-    return {"company_name": company} if company else {}
+@dataclass(slots=True)
+class _Filling:
+    """The loop over a plan's lookups for one event."""
 
+    draft: Draft
+    plan: Plan
+    buyer: Buyer
+    clock: Clock
+    deadline: float
+    standings: Standings
+    orders: Orders
+    asked: set[tuple[str, str]] = field(default_factory=set)  # lookup and subject
+    running: list[_Running] = field(default_factory=list)
 
-def _company_domain(email: str) -> str | None:
-    domain = email_domain(email)
-    if personal_reason(email):
-        return None  # the mail host's company is not the person's
-    try:
-        return normalise_domain(domain)
-    except InvalidValueError:
-        return None
-
-
-def _text_of(draft: Draft, name: str) -> str | None:
-    value = draft.knowledge.values.get(name)
-    return value.value if value is not None and isinstance(value.value, str) else None
-
-
-def _known_values(draft: Draft, fields: Mapping[str, Any], source: str, now: datetime) -> list[FieldValue]:
-    found = []
-    company_key = _company_key(fields.get("company_domain"))
-    for name, raw in fields.items():
-        is_company = FIELDS[name].level is Level.COMPANY
-        subject_key = (company_key if is_company else None) or _subject_key(draft, name)
+    async def run(self) -> None:
+        if self.plan.mode == "sequential":
+            await self._one_after_the_other()
+            return
         try:
-            value = normalise(name, raw)
-        except InvalidValueError:
-            continue  # the record keeps it as it is; for us the field is empty
-        if value is not None and subject_key:
-            found.append(FieldValue(name, value, source, subject_key, now))
-    return found
+            while self.clock.monotonic() < self.deadline:
+                self._start_what_is_due()
+                if not self.running or self._is_enough():
+                    return
+                await first_done([r.task for r in self.running], self.clock, self._next_moment())
+                self._take_what_is_done()
+        finally:
+            self._abandon()
 
+    async def _one_after_the_other(self) -> None:
+        while self.clock.monotonic() < self.deadline:
+            found = next(self._candidates(), None)
+            if found is None:
+                return
+            lookup, subject = found
+            self.asked.add((lookup.name, subject))
+            self._take(lookup, subject, await self._ask(lookup, subject), hedge=False)
 
-def _subject_key(draft: Draft, name: str) -> str | None:
-    if FIELDS[name].level is Level.CONTACT:
-        return draft.subject_keys[0]
-    return draft.subject_keys[1] if len(draft.subject_keys) > 1 else None
+    # --- what to ask -----------------------------------------------------------------------------------------------
 
+    def _candidates(self) -> Iterator[tuple[Lookup, str]]:
+        """Yield what is worth asking now: for the first missing field its first lookup, and so on."""
+        query: Query | None = None
+        seen = set()
+        only = self.draft.item.scope.lookups
+        for name in self._open_fields():
+            for lookup_name in self.orders.get(name, ()):
+                if lookup_name in seen or (only and lookup_name not in only):
+                    continue
+                seen.add(lookup_name)
+                query = query or self.draft.query()
+                lookup = self.plan.lookups[lookup_name]
+                subject = lookup.subject(query)
+                if subject is None:
+                    self.draft.steps.setdefault(lookup_name, Step(lookup_name, "not_ready"))
+                elif (lookup_name, subject) not in self.asked:
+                    yield lookup, subject
 
-async def _ask(draft: Draft, lookup: Lookup, query: Query, plan: Plan, buyer: Buyer, deadline: float) -> None:
-    subject = lookup.subject(query)
-    if subject is None:
-        draft.knowledge.obstruct(lookup.gives, MissingReason.POLICY)
-        return
-    purchase = await buyer.ask(lookup, query, subject, event_id=draft.item.event.event_id, deadline=deadline)
-    draft.cost_micros += purchase.cost_micros
-    if purchase.answer is None:
-        timed_out = purchase.failure == "timeout"
-        reason = MissingReason.TIMEOUT if timed_out else MissingReason.PROVIDER_DOWN
-        draft.knowledge.obstruct(lookup.gives, reason)
-        return
-    fresh = [value for value in _values(draft, lookup, purchase, plan) if value.field not in draft.knowledge.values]
-    if fresh:
-        # The call's price stands once, on the first value that it added.
-        fresh[0] = replace(fresh[0], cost_micros=purchase.cost_micros)
-    kept = draft.knowledge.add(fresh)
-    draft.bought.update(value.field for value in kept)
+    def _open_fields(self) -> list[str]:
+        """Return the wanted fields without a value, or with one from a lookup that the plan does not list for them."""
+        values = self.draft.knowledge.values
+        return [n for n in self.plan.wanted if n not in values or values[n].precedence >= UNLISTED]
 
+    def _start_what_is_due(self) -> None:
+        if self.plan.mode == "parallel":
+            for lookup, subject in list(self._candidates()):
+                self._start(lookup, subject, hedge=False)
+            return
+        slow = bool(self.running) and all(self._hedge_at(r) <= self.clock.monotonic() for r in self.running)
+        if not self.running or slow:
+            found = next(self._candidates(), None)
+            if found is not None:
+                self._start(*found, hedge=slow)
 
-def _values(draft: Draft, lookup: Lookup, purchase: Purchase, plan: Plan) -> list[FieldValue]:
-    """Bring an answer into our forms; what does not fit its field is set aside with the reason."""
-    assert purchase.answer is not None
-    values: list[FieldValue] = []
-    company_key = _company_key(
-        next((raw.value for raw in purchase.answer.values if raw.field == "company_domain"), None)
-    )
-    for raw in purchase.answer.values:
-        is_company = FIELDS[raw.field].level is Level.COMPANY
-        subject_key = (company_key if is_company else None) or _subject_key(draft, raw.field)
-        if subject_key is None:
-            continue
-        try:
-            value = normalise(raw.field, raw.value)
-        except InvalidValueError as error:
-            text = repr(raw.value)[:_RAW_LENGTH]
-            draft.knowledge.rejected.append(RejectedValue(raw.field, text, lookup.provider, str(error)))
-            continue
-        if value is None:
-            continue
-        verified = purchase.fetched_at if raw.field == "email_status" else None
-        values.append(
-            FieldValue(
-                field=raw.field,
-                value=value,
-                provider=lookup.provider,
-                subject_key=subject_key,
-                fetched_at=purchase.fetched_at,
-                confidence=raw.confidence,
-                verified_at=verified,
-                expires_at=purchase.fetched_at + plan.value_ttl,
-                request_id=purchase.answer.request_id,
-            )
+    def _start(self, lookup: Lookup, subject: str, *, hedge: bool) -> None:
+        self.asked.add((lookup.name, subject))
+        task = asyncio.create_task(self._ask(lookup, subject, "hedge" if hedge else ""))
+        self.running.append(_Running(lookup, subject, self.clock.monotonic(), task, hedge))
+
+    async def _ask(self, lookup: Lookup, subject: str, role: str = "") -> Purchase:
+        item = self.draft.item
+        asker = Asker(item.event.event_id, item.work_id, self.deadline, self.plan.budget_micros, role)
+        return await self.buyer.ask(lookup, self.draft.query(), subject, asker)
+
+    # --- how long to wait ------------------------------------------------------------------------------------------
+
+    def _hedge_at(self, running: _Running) -> float:
+        """Return when a call counts as slow: past the 95th percentile of what its lookup usually takes."""
+        standing = self.standings.get(running.lookup.provider)
+        p95_ms = standing.p95_ms.get(running.lookup.purpose) if standing else None
+        return running.started + (_FIRST_HEDGE_SECONDS if p95_ms is None else p95_ms / 1_000)
+
+    def _next_moment(self) -> float:
+        if self.plan.mode != "hedged":
+            return self.deadline
+        later = [at for r in self.running if (at := self._hedge_at(r)) > self.clock.monotonic()]
+        return min([self.deadline, *later])
+
+    def _is_enough(self) -> bool:
+        """Say whether no call that still runs could change what counts."""
+        knowledge = self.draft.knowledge
+        return not knowledge.missing() and not any(
+            self.plan.precedence(name, r.lookup.name) < knowledge.values[name].precedence
+            for r in self.running
+            for name in self.plan.wanted
+            if name in r.lookup.gives
         )
-    return values
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+
+    def _take_what_is_done(self) -> None:
+        done = [r for r in self.running if r.task.done()]
+        self.running = [r for r in self.running if not r.task.done()]
+        for r in done:
+            self._take(r.lookup, r.subject, r.task.result(), hedge=r.hedge)
+
+    def _take(self, lookup: Lookup, subject: str, purchase: Purchase, *, hedge: bool) -> None:
+        draft = self.draft
+        draft.cost_micros += purchase.cost_micros
+        if purchase.answer is not None:
+            absorb_answer(draft, lookup, subject, purchase, self.plan)
+        elif purchase.awaits:
+            draft.awaits.append(purchase.awaits)
+            draft.knowledge.obstruct(lookup.gives, MissingReason.PENDING)
+        else:
+            draft.knowledge.obstruct(lookup.gives, _missing_reason(purchase))
+        add_step(draft, _step(lookup, purchase, hedge=hedge))
+
+    def _abandon(self) -> None:
+        """Leave calls that still run to themselves: they are settled and remembered, only nobody waits for them."""
+        for r in self.running:
+            r.task.cancel()
+            self.draft.knowledge.obstruct(r.lookup.gives, MissingReason.TIMEOUT)
+            add_step(self.draft, Step(r.lookup.name, "abandoned", hedge=r.hedge))
+        self.running = []
+
+    def note_the_rest(self) -> None:
+        """Say of each lookup that was not asked why it was not."""
+        draft, missing = self.draft, set(self.draft.knowledge.missing())
+        listed = dict.fromkeys(n for field_name in self.plan.wanted for n in self.orders.get(field_name, ()))
+        for name in [n for n in listed if n in (draft.item.scope.lookups or listed)]:
+            could_help = bool(missing.intersection(self.plan.lookups[name].gives))
+            if name not in draft.steps:
+                draft.steps[name] = Step(name, "not_reached" if could_help else "not_needed")
+            unasked = _UNASKED.get(draft.steps[name].result)
+            if unasked is not None:
+                draft.knowledge.obstruct(self.plan.lookups[name].gives, unasked)
 
 
-def _company_key(company_domain: Any) -> str | None:
-    """Return the subject of a company by its own domain: a person may work elsewhere than their address says."""
-    try:
-        return domain_subject(normalise_domain(company_domain)) if isinstance(company_domain, str) else None
-    except InvalidValueError:
-        return None
+def _missing_reason(purchase: Purchase) -> MissingReason:
+    if purchase.refused:
+        return REFUSALS.get(purchase.failure, MissingReason.PROVIDER_DOWN)
+    return MissingReason.TIMEOUT if purchase.failure == "timeout" else MissingReason.PROVIDER_DOWN
+
+
+def _step(lookup: Lookup, purchase: Purchase, *, hedge: bool) -> Step:
+    if purchase.answer is not None:
+        result = "hit" if purchase.answer.is_hit else "miss"
+    elif purchase.awaits:
+        result = "pending"
+    else:
+        result = "refused" if purchase.refused else "error"
+    return Step(
+        lookup=lookup.name,
+        result=result,
+        reason=purchase.failure,
+        cached=purchase.cached,
+        stale=purchase.stale,
+        hedge=hedge,
+        cost_micros=purchase.cost_micros,
+        latency_ms=purchase.latency_ms,
+        fetched_at=purchase.fetched_at if purchase.answer is not None else None,
+    )

@@ -30,10 +30,15 @@ def refused(error: IntakeError, **extra: Any) -> Response:
     return _error(error.status, error.reason, error.detail, headers, **extra)
 
 
-def unavailable() -> Response:
+def unavailable(reason: str = "journal_unavailable", what: str = "the event") -> Response:
     """Answer a request that could not be made durable: the sender has to come again."""
     headers = {"retry-after": _RETRY_AFTER_SECONDS}
-    return _error(503, "journal_unavailable", "the event could not be stored; send it again", headers)
+    return _error(503, reason, f"{what} could not be stored; send it again", headers)
+
+
+def failed(status: int, reason: str, detail: str, **extra: Any) -> Response:
+    """Answer a request that can't be done."""
+    return _error(status, reason, detail, **extra)
 
 
 def install_error_answers(app: FastAPI) -> None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from enrichment_dagster.gateway.answers import install_error_answers
 from enrichment_dagster.gateway.background import BackgroundTasks
+from enrichment_dagster.gateway.callbacks import CALLBACK_PATH, Callbacks
 from enrichment_dagster.gateway.deps import GatewayDeps
 from enrichment_dagster.gateway.status import Status
 from enrichment_dagster.gateway.webhook import Webhook
@@ -36,4 +37,6 @@ def create_app(deps: GatewayDeps) -> FastAPI:
     app.add_api_route("/readyz", status.readyz, summary="Can events be taken")
     for sender in deps.senders:
         app.add_route(sender.path, Webhook(sender, deps).handle, methods=["POST"], name=sender.name)
+    if deps.late is not None:
+        app.add_route(CALLBACK_PATH, Callbacks(deps.late, deps).handle, methods=["POST"], name="callbacks")
     return app

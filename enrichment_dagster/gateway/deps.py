@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.engine.late import LateAnswers
 from enrichment_dagster.intake.sender import Sender
 from enrichment_dagster.ports import Journal
 
@@ -42,3 +43,4 @@ class GatewayDeps:
     limits: Limits
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     background: Sequence[Background] = ()
+    late: LateAnswers | None = None  # None: no provider calls back

@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from enrichment_dagster.composition import Stores, open_stores
+from enrichment_dagster.composition import LateService, Stores, open_late_answers, open_stores
 from enrichment_dagster.errors import EnrichmentError
 from enrichment_dagster.gateway.app import create_app
 from enrichment_dagster.gateway.checks import journal_check, newest_tick, ops_check
@@ -25,6 +25,7 @@ from enrichment_dagster.gateway.housekeeping import (
     every,
     watch_daemon,
 )
+from enrichment_dagster.gateway.polling import poll_late_answers
 from enrichment_dagster.intake.registry import build_senders
 from enrichment_dagster.logs import configure_logging
 from enrichment_dagster.masking import known_secrets
@@ -64,14 +65,19 @@ def main(host: str, port: int, json_logs: bool) -> None:
             journal = stack.enter_context(closing(open_journal(settings)))
             stores = open_stores(settings)
             stack.callback(stores.close)
-            serve(build_app(settings, journal, stores), host, port)
+            late = open_late_answers(settings, stores)
+            stack.callback(late.close)
+            serve(build_app(settings, journal, stores, late), host, port)
     except EnrichmentError as error:
         raise click.ClickException(str(error)) from error
 
 
-def build_app(settings: Settings, journal: SqlJournal, stores: Stores) -> FastAPI:
+def build_app(settings: Settings, journal: SqlJournal, stores: Stores, late: LateService) -> FastAPI:
     """Wire the application."""
     clock = stores.clock
+    background = housekeeping(settings, stores)
+    if late.lookups:
+        background.append(poll_late_answers(late.answers, clock, late.aclose))
     checks = {"journal": journal_check(journal), "ops": ops_check(stores.ops, clock)}
     return create_app(
         GatewayDeps(
@@ -80,7 +86,8 @@ def build_app(settings: Settings, journal: SqlJournal, stores: Stores) -> FastAP
             clock=clock,
             limits=Limits(max_body_bytes=settings.config.intake.max_body_bytes),
             checks=checks,
-            background=housekeeping(settings, stores),
+            background=background,
+            late=late.answers if late.lookups else None,
         )
     )
 

@@ -12,14 +12,16 @@ from enrichment_dagster.http.failures import BodyTooLargeError, NotJsonError
 _OK = range(200, 300)
 
 
-async def read_body(response: httpx.Response, max_bytes: int) -> Any | None:
+async def read_body(response: httpx.Response, max_bytes: int, *, counts: bool = True) -> Any | None:
     """Return the decoded body; None where it is empty, or where an error reply has no JSON.
+
+    ``counts`` False: a success is one whatever comes with it, so that its body may be missing, too, as an error's may.
 
     Raises:
         BodyTooLargeError: a success is larger than ``max_bytes``; the rest was not read.
         NotJsonError: a success is not JSON.
     """
-    success = response.status_code in _OK
+    success = counts and response.status_code in _OK
     try:
         raw = await _read_capped(response, max_bytes)
     except BodyTooLargeError:

@@ -33,14 +33,16 @@ class Call:
     json: Any = field(default=None, repr=False)
     form: Mapping[str, Text] | None = field(default=None, repr=False)
 
-    def build(self, origin: Origin, headers: Mapping[str, Text], params: Mapping[str, Text]) -> httpx.Request:
-        """Return the request, with the client's own headers and parameters.
+    def build(
+        self, origin: Origin, headers: Mapping[str, Text], params: Mapping[str, Text], fields: Mapping[str, Text]
+    ) -> httpx.Request:
+        """Return the request, with the client's own headers, parameters and fields of a JSON object.
 
         Raises:
             EgressRefusedError: the path leads away from the origin.
         """
         query = urlencode(revealed({**params, **self.params}))
-        content, content_type = self._content()
+        content, content_type = self._content(fields)
         return httpx.Request(
             self.method,
             origin.url(self.path, query),
@@ -53,11 +55,12 @@ class Call:
         """Return every secret that this call carries."""
         return secret_texts(self.params, self.headers, self.form or NO_TEXTS)
 
-    def _content(self) -> tuple[bytes, Mapping[str, str]]:
+    def _content(self, fields: Mapping[str, Text]) -> tuple[bytes, Mapping[str, str]]:
         if self.form is not None:
             return urlencode(revealed(self.form)).encode(), {"content-type": "application/x-www-form-urlencoded"}
         if self.json is not None:
-            return orjson.dumps(self.json), {"content-type": "application/json"}
+            content = {**revealed(fields), **self.json} if isinstance(self.json, dict) else self.json
+            return orjson.dumps(content), {"content-type": "application/json"}
         return b"", {}
 
 

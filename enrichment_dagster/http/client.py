@@ -49,7 +49,11 @@ class Reply:
 
 
 class RemoteClient:
-    """The way to one remote system, with its own connection pool. ``error`` is what its failures are raised as."""
+    """The way to one remote system, with its own connection pool. ``error`` is what its failures are raised as.
+
+    ``headers`` and ``params`` go with every call, ``fields`` into every body that is a JSON object.
+    ``body_counts`` False: the status says all, and what comes with a success may be anything.
+    """
 
     def __init__(
         self,
@@ -59,8 +63,10 @@ class RemoteClient:
         error: type[RemoteError],
         headers: Mapping[str, Text] = NO_TEXTS,
         params: Mapping[str, Text] = NO_TEXTS,
+        fields: Mapping[str, Text] = NO_TEXTS,
         statuses: Mapping[int, Rule] = _NO_RULES,
         max_body_bytes: int = MAX_BODY_BYTES,
+        body_counts: bool = True,
         max_connections: int = MAX_CONNECTIONS,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -69,9 +75,12 @@ class RemoteClient:
         self._error = error
         self._headers = {**_BASE_HEADERS, **_checked(system, headers)}
         self._params = dict(params)
-        self._secrets = set(secret_texts(self._headers, self._params))  # all that ever went out, to be masked
+        self._fields = dict(fields)
+        # All that ever went out, to be masked.
+        self._secrets = set(secret_texts(self._headers, self._params, self._fields))
         self._statuses = statuses
         self._max_body_bytes = max_body_bytes
+        self._body_counts = body_counts
         self._transport = transport or build_transport(max_connections)
 
     def __repr__(self) -> str:
@@ -139,14 +148,15 @@ class RemoteClient:
         """Make the call. Failures are returned: an exception from here would carry URLs in its message and frames."""
         try:
             async with asyncio.timeout(call.timeout_seconds):
-                return await self._send(call.build(self._origin, self._headers, self._params))
+                return await self._send(call.build(self._origin, self._headers, self._params, self._fields))
         except _EXPECTED as error:
             return classify(error)
 
     async def _send(self, request: httpx.Request) -> Reply:
         response = await self._transport.handle_async_request(request)
         try:
-            return Reply(response.status_code, response.headers, await read_body(response, self._max_body_bytes))
+            body = await read_body(response, self._max_body_bytes, counts=self._body_counts)
+            return Reply(response.status_code, response.headers, body)
         finally:
             await response.aclose()
 

@@ -29,15 +29,16 @@ class Origin:
     port: int | None
 
     def url(self, path: str, query: str = "") -> httpx.URL:
-        """Return the URL of a call.
+        """Return the URL of a call; an empty path stands for the base URL itself.
 
         Raises:
             EgressRefusedError: the path would lead away from this origin.
         """
         if (
-            not path.startswith("/")
+            (path and not path.startswith("/"))
             or path.startswith("//")
             or "/.." in path
+            or "/./" in f"{path}/"  # would be taken out, and with it a segment
             or not _FORBIDDEN_IN_PATH.isdisjoint(path)
         ):
             raise EgressRefusedError("the path is not one below the base URL")

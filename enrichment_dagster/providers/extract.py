@@ -7,6 +7,8 @@ from typing import Any
 
 from enrichment_dagster.ports import RawValue
 
+Row = Mapping[str, Any]
+"""A vendor's object, as it came."""
 Paths = Mapping[str, str]
 """Path in the vendor's object ("geo.city", "phoneNumbers.0") to our field. The first path that has a value wins."""
 
@@ -39,3 +41,9 @@ def first_of_each(*groups: Iterable[RawValue]) -> tuple[RawValue, ...]:
     for raw in (raw for group in groups for raw in group):
         found.setdefault(raw.field, raw)
     return tuple(found.values())
+
+
+def texts_of(source: Mapping[str, Any], keys: Iterable[str]) -> dict[str, str]:
+    """Return those of an object's values that are texts: an entry of a list field."""
+    found = {key: source.get(key) for key in keys}
+    return {key: value for key, value in found.items() if isinstance(value, str) and value.strip()}

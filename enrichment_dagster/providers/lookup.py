@@ -28,12 +28,9 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class VendorLookup(ABC):
-    """A lookup over HTTP. A vendor's class says what it asks and how it reads the reply."""
+class HttpLookup(ABC):
+    """What every lookup over HTTP shares: its client, its terms, and a plain refusal of what few vendors offer."""
 
-    provider: ClassVar[str]
-    purpose: ClassVar[str]
-    gives: ClassVar[frozenset[str]]
     max_units: ClassVar[int] = 1
     bulk_size: ClassVar[int] = 1
     calls_back: ClassVar[bool] = False
@@ -41,6 +38,21 @@ class VendorLookup(ABC):
 
     client: RemoteClient = field(repr=False)
     terms: Terms
+
+    @property
+    @abstractmethod
+    def provider(self) -> str:
+        """Return the provider's name, the one that provenance shows."""
+
+    @property
+    @abstractmethod
+    def purpose(self) -> str:
+        """Return what is asked, e.g. "person" or "company"."""
+
+    @property
+    @abstractmethod
+    def gives(self) -> frozenset[str]:
+        """Return the catalogue fields that an answer may fill."""
 
     @property
     def name(self) -> str:
@@ -72,28 +84,12 @@ class VendorLookup(ABC):
         """Return the subject key that the answer belongs to, or None if the query lacks what this lookup needs."""
 
     @abstractmethod
-    async def _ask(self, query: Query, timeout_seconds: float) -> Reply:
-        """Send the request."""
-
-    @abstractmethod
-    def _read(self, reply: Reply) -> Answer | Pending:
-        """Return what the reply says, in our field names."""
-
-    def quota(self, reply: Reply) -> Quota | None:
-        """Return what the reply's headers say of the rate limit; a vendor that says something overrides this."""
-        del reply
-        return None
-
     async def fetch(self, query: Query, timeout_seconds: float, callback_url: str = "") -> Answer | Pending:
-        """Make one call, without retries. A vendor that calls back overrides this.
+        """Make one call, without retries.
 
         Raises:
             ProviderError: no reply, a status that is no answer, or a body of another shape than documented.
         """
-        del callback_url
-        self.require_subject(query)
-        reply = await self._ask(query, timeout_seconds)
-        return replace(self._read(reply), quota=self.quota(reply))
 
     def require_subject(self, query: Query) -> None:
         """Make sure that the query has what the lookup needs.
@@ -126,6 +122,38 @@ class VendorLookup(ABC):
         """
         del body
         raise ProviderError("no_callback", transient=False)
+
+
+class VendorLookup(HttpLookup):
+    """A lookup of which a vendor's class says all: what it gives, what it asks and how it reads the reply."""
+
+    provider: ClassVar[str]
+    purpose: ClassVar[str]
+    gives: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    async def _ask(self, query: Query, timeout_seconds: float) -> Reply:
+        """Send the request."""
+
+    @abstractmethod
+    def _read(self, reply: Reply) -> Answer | Pending:
+        """Return what the reply says, in our field names."""
+
+    def quota(self, reply: Reply) -> Quota | None:
+        """Return what the reply's headers say of the rate limit; a vendor that says something overrides this."""
+        del reply
+        return None
+
+    async def fetch(self, query: Query, timeout_seconds: float, callback_url: str = "") -> Answer | Pending:
+        """Make one call, without retries. A vendor that calls back overrides this.
+
+        Raises:
+            ProviderError: no reply, a status that is no answer, or a body of another shape than documented.
+        """
+        del callback_url
+        self.require_subject(query)
+        reply = await self._ask(query, timeout_seconds)
+        return replace(self._read(reply), quota=self.quota(reply))
 
 
 def by_email(query: Query) -> str | None:

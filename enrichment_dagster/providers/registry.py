@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -12,8 +12,18 @@ from enrichment_dagster.domain.config import LookupConfig, ProviderConfig
 from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.http import RemoteClient, RemoteClients
 from enrichment_dagster.ports import CachePolicy, Charge, Lookup
-from enrichment_dagster.providers import apollo, clearbit, zerobounce
-from enrichment_dagster.providers.lookup import Terms, VendorLookup
+from enrichment_dagster.providers import (
+    ai,
+    apollo,
+    clay,
+    clearbit,
+    declarative,
+    hunter,
+    people_data_labs,
+    zerobounce,
+)
+from enrichment_dagster.providers.declarative import DeclarativeLookup, Description
+from enrichment_dagster.providers.lookup import HttpLookup, Terms
 from enrichment_dagster.settings import Settings
 
 
@@ -26,17 +36,23 @@ class Connect(Protocol):
 
 
 class Vendor(NamedTuple):
-    """A provider: how it is reached, and what can be asked."""
+    """A provider: how it is reached, what can be asked, and what more than others it needs of the configuration."""
 
     connect: Connect
-    lookups: Mapping[str, type[VendorLookup]]
+    lookups: Mapping[str, type[HttpLookup]]
+    apart: Mapping[str, Connect] = MappingProxyType({})  # lookups that are reached in another way
+    problems: Callable[[ProviderConfig], list[str]] = lambda config: []
 
 
 VENDORS: Mapping[str, Vendor] = MappingProxyType(
     {
         "apollo": Vendor(apollo.connect, apollo.LOOKUPS),
-        "clearbit": Vendor(clearbit.connect, clearbit.LOOKUPS),
+        "clearbit": Vendor(clearbit.connect, clearbit.LOOKUPS, apart=clearbit.APART),
         "zerobounce": Vendor(zerobounce.connect, zerobounce.LOOKUPS),
+        "people_data_labs": Vendor(people_data_labs.connect, people_data_labs.LOOKUPS),
+        "hunter": Vendor(hunter.connect, hunter.LOOKUPS),
+        "ai": Vendor(ai.connect, ai.LOOKUPS, problems=ai.problems),
+        "clay": Vendor(clay.connect, clay.LOOKUPS, problems=clay.problems),
     }
 )
 """A new vendor is a file with ``connect`` and ``LOOKUPS``, and a row here."""
@@ -50,43 +66,59 @@ def build_lookups(settings: Settings, clients: RemoteClients, *, require_keys: b
     Raises:
         ConfigurationError: a provider or lookup is unknown, or keys are missing; lists all of them.
     """
-    problems = [
-        problem
-        for name, config in settings.config.providers.items()
-        for problem in (_problems(settings, name, config) if require_keys else _unknown(name, config))
-    ]
+    providers = settings.config.providers.items()
+    problems = [p for name, config in providers for p in _unknown(name, config)]
+    if require_keys:
+        problems += [p for name, config in providers for p in _keyless(settings, name, config)]
     if problems:
         raise ConfigurationError(problems)
     return {
         lookup.name: lookup
-        for name, config in settings.config.providers.items()
+        for name, config in providers
         if config.enabled
         for lookup in _lookups(settings, clients, name, config)
     }
 
 
-def _problems(settings: Settings, name: str, config: ProviderConfig) -> list[str]:
-    problems = _unknown(name, config)
-    if config.enabled and settings.secret(config.api_key_env) is None:
-        problems.append(f"set the environment variable {config.api_key_env} (providers.{name} needs it)")
-    return problems
+def _keyless(settings: Settings, name: str, config: ProviderConfig) -> list[str]:
+    if not config.enabled or settings.secret(config.api_key_env) is not None:
+        return []
+    return [f"set the environment variable {config.api_key_env} (providers.{name} needs it)"]
 
 
 def _unknown(name: str, config: ProviderConfig) -> list[str]:
+    if config.api == "http":
+        return []  # all of it is described, and was checked when the file was read
     vendor = VENDORS.get(name)
     if vendor is None:
         return [f"providers.{name}: no such provider; known are {', '.join(VENDORS)}; others need api: http"]
-    return [
+    unknown = [
         f"providers.{name}.lookups.{lookup}: no such lookup; known are {', '.join(vendor.lookups)}"
         for lookup in config.lookups
         if lookup not in vendor.lookups
     ]
+    return unknown + [f"providers.{name}.{problem}" for problem in vendor.problems(config) if config.enabled]
 
 
-def _lookups(settings: Settings, clients: RemoteClients, name: str, config: ProviderConfig) -> list[Lookup]:
-    vendor, key = VENDORS[name], settings.secret(config.api_key_env) or SecretStr("")
-    client = vendor.connect(clients, settings.base_url(name, config.base_url), _stripped(key))
-    return [vendor.lookups[lookup](client, _terms(terms, config)) for lookup, terms in config.lookups.items()]
+def _lookups(settings: Settings, clients: RemoteClients, name: str, config: ProviderConfig) -> list[HttpLookup]:
+    url, key = settings.base_url(name, config.base_url), _stripped(settings.secret(config.api_key_env) or SecretStr(""))
+    if config.api == "http" and config.auth is not None:
+        return _described(declarative.connect(clients, name, url, key, config.auth), name, config)
+    vendor = VENDORS[name]
+    ways = {purpose: vendor.apart.get(purpose, vendor.connect) for purpose in config.lookups}
+    opened = {connect: connect(clients, url, key) for connect in set(ways.values())}
+    return [
+        vendor.lookups[purpose](opened[ways[purpose]], _terms(lookup, config))
+        for purpose, lookup in config.lookups.items()
+    ]
+
+
+def _described(client: RemoteClient, name: str, config: ProviderConfig) -> list[HttpLookup]:
+    return [
+        DeclarativeLookup(client, _terms(lookup, config), Description(name, purpose, request, lookup.request_id))
+        for purpose, lookup in config.lookups.items()
+        if (request := lookup.request) is not None
+    ]
 
 
 def _stripped(key: SecretStr) -> SecretStr:

@@ -1,43 +1,36 @@
-"""ZeroBounce: is this e-mail address deliverable?
+"""ZeroBounce: is this e-mail address deliverable? One by one (validate), and a hundred at a time (validatebatch).
 
 Source: ZeroBounce's v2 documentation and Python SDK. Every verdict is HTTP 200, a wrong key as well (``{"error": …}``);
-403 is their shield against bursts and passes by itself. The key travels in the query.
+403 is their shield against bursts and passes by itself. The key travels in the query, of a batch in the body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import SecretStr
 
+from enrichment_dagster.domain.keys import email_subject
 from enrichment_dagster.errors import ProviderError
 from enrichment_dagster.http import RemoteClient, RemoteClients, Reply, Rule
-from enrichment_dagster.ports import Answer, Query, RawValue
-from enrichment_dagster.providers.lookup import VendorLookup, by_email, malformed, object_of
+from enrichment_dagster.ports import Answer, Query
+from enrichment_dagster.providers.bulk import BulkLookup, Result, missing_row, objects_in, read_row, rows_at
+from enrichment_dagster.providers.email_status import verdict
+from enrichment_dagster.providers.extract import Row
+from enrichment_dagster.providers.lookup import by_email, object_of
+from enrichment_dagster.providers.zerobounce_status import common_status
 
-_STATUSES = {
-    "valid": "valid",
-    "invalid": "invalid",
-    "catch-all": "accept_all",  # the server takes everything: not a proof that the mailbox exists
-    "unknown": "unknown",
-    "spamtrap": "risky",
-    "abuse": "risky",
-    "do_not_mail": "risky",
-}
-_DO_NOT_MAIL = {"disposable": "disposable", "role_based": "role", "role_based_catch_all": "role"}
-
-# How sure the verdict is, an estimate of ours: SMTP said yes or no, or it said nothing that decides.
-_CONFIDENCE = {"valid": 0.98, "invalid": 0.98, "disposable": 0.95, "role": 0.9, "risky": 0.8, "accept_all": 0.5}
-_UNDECIDED = 0.2
+_ALL = "all"  # stands for the address where a whole batch failed
 
 
-class ZeroBounceVerification(VendorLookup):
+class ZeroBounceVerification(BulkLookup):
     """``zerobounce.verification``: the status of an address in the common enum."""
 
     provider = "zerobounce"
     purpose = "verification"
     gives = frozenset({"email_status"})
+    bulk_size = 100
 
     def subject(self, query: Query) -> str | None:
         """Return the key of the address."""
@@ -55,8 +48,26 @@ class ZeroBounceVerification(VendorLookup):
         body = object_of(reply)
         if isinstance(body.get("error"), str):
             raise self._refused(body["error"], reply.status)
-        status = _common_status(body)
-        return Answer((RawValue("email_status", status, _CONFIDENCE.get(status, _UNDECIDED)),), "", reply.status)
+        return _answer(body)
+
+    async def _ask_many(self, queries: Sequence[Query], timeout_seconds: float) -> Reply:
+        path, batch = "/v2/validatebatch", [{"email_address": query.email, "ip_address": ""} for query in queries]
+        return await self.client.request("POST", path, json={"email_batch": batch}, timeout_seconds=timeout_seconds)
+
+    def _read_many(self, queries: Sequence[Query], reply: Reply) -> Sequence[Result]:
+        """Find each query's verdict, or the reason why there is none, by the address."""
+        body = object_of(reply)
+        errors = _by_address(body.get("errors") or [], "email_address")
+        if _ALL in errors:
+            raise self._refused(str(errors[_ALL].get("error")), reply.status)
+        verdicts = _by_address(rows_at(body, "email_batch"), "address")
+        subjects = [by_email(query) or "" for query in queries]
+        return [self._result(verdicts.get(key), errors.get(key), reply.status) for key in subjects]
+
+    def _result(self, found: Row | None, problem: Row | None, http_status: int) -> Result:
+        if found is not None:
+            return read_row(_answer, found)
+        return missing_row() if problem is None else self._refused(str(problem.get("error")), http_status)
 
     def _refused(self, message: str, http_status: int) -> ProviderError:
         """Return the error for an error body: it has no code, and one text stands for a bad key and for no credits."""
@@ -64,18 +75,18 @@ class ZeroBounceVerification(VendorLookup):
         return ProviderError(reason, self.client.show(message), transient=False, http_status=http_status)
 
 
-def _common_status(body: Mapping[str, Any]) -> str:
-    """Return the verdict in the common enum; a status that is new to us decides nothing.
+def _answer(body: Row) -> Answer:
+    return Answer((verdict(common_status(body)),))
 
-    Raises:
-        ProviderError: there is no status.
-    """
-    status, sub_status = body.get("status"), body.get("sub_status")
-    if not isinstance(status, str) or not status:
-        raise malformed("status is not a text")
-    if status == "do_not_mail" and isinstance(sub_status, str):
-        return _DO_NOT_MAIL.get(sub_status, "risky")
-    return _STATUSES.get(status.lower(), "unknown")
+
+def _by_address(rows: Any, key: str) -> dict[str, Row]:
+    """Return the rows by the subject key of their address; an error of the whole batch by its own word."""
+    named = [(row, row.get(key)) for row in objects_in(rows if isinstance(rows, list) else [])]
+    return {
+        address if address == _ALL else email_subject(address): row
+        for row, address in named
+        if isinstance(address, str)
+    }
 
 
 LOOKUPS = {"verification": ZeroBounceVerification}
@@ -88,5 +99,6 @@ def connect(clients: RemoteClients, base_url: str, key: SecretStr) -> RemoteClie
         base_url,
         error=ProviderError,
         params={"api_key": key},
+        fields={"api_key": key},
         statuses={403: Rule("throttled", transient=True)},
     )

@@ -24,6 +24,9 @@ _MOST_RECORDS = 900_000_000
 @click.option("--salesforce-client-id", default="sandbox-client", show_default=True)
 @click.option("--salesforce-client-secret", default="sandbox-secret", envvar="SANDBOX_SALESFORCE_CLIENT_SECRET")
 @click.option("--session-seconds", default=7200.0, show_default=True, help="Life of a Salesforce session.")
+@click.option("--callback-delay", default=2.0, show_default=True, help="Seconds until Apollo and Clay call back.")
+@click.option("--callback-repeats", default=0, show_default=True, help="How often each callback comes again.")
+@click.option("--clay-lifetime", default=50_000, show_default=True, help="Rows that one Clay webhook ever takes.")
 @click.option("--first-record", type=int, help="Number of the first CRM record; default: from the clock.")
 def main(
     *,
@@ -36,9 +39,12 @@ def main(
     salesforce_client_id: str,
     salesforce_client_secret: str,
     session_seconds: float,
+    callback_delay: float,
+    callback_repeats: int,
+    clay_lifetime: int,
     first_record: int | None,
 ) -> None:
-    """Emulate Apollo, Clearbit, ZeroBounce, HubSpot and Salesforce on the loopback address."""
+    """Emulate the data vendors, a language model, Clay, HubSpot and Salesforce on the loopback address."""
     try:
         plan = load_plan(faults) if faults else FaultPlan(seed)
     except FaultPlanError as error:
@@ -51,6 +57,9 @@ def main(
         salesforce_client_id=salesforce_client_id,
         salesforce_client_secret=salesforce_client_secret,
         salesforce_session_seconds=session_seconds,
+        callback_delay_seconds=callback_delay,
+        callback_repeats=callback_repeats,
+        clay_lifetime=clay_lifetime,
         first_record=_first_record() if first_record is None else first_record,
         faults=plan,
     )

@@ -8,11 +8,16 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from enrichment_dagster.sandbox.apollo import Apollo
+from enrichment_dagster.sandbox.apollo import apollo_routes
+from enrichment_dagster.sandbox.clay import Clay
 from enrichment_dagster.sandbox.clearbit import Clearbit
+from enrichment_dagster.sandbox.competitors import Competitors
 from enrichment_dagster.sandbox.control import Control
 from enrichment_dagster.sandbox.faults import Behaviour
 from enrichment_dagster.sandbox.hubspot import HubSpot
+from enrichment_dagster.sandbox.hunter import Hunter
+from enrichment_dagster.sandbox.openai import OpenAI
+from enrichment_dagster.sandbox.people_data_labs import PeopleDataLabs
 from enrichment_dagster.sandbox.salesforce import Salesforce
 from enrichment_dagster.sandbox.spoil import spoiled
 from enrichment_dagster.sandbox.state import SandboxState
@@ -25,6 +30,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CONTROL_PREFIX = "/_sandbox/"
+_SETTLED = (200, 404)  # What a vendor in the background may still be working on; a refusal comes at once.
 _SALESFORCE_VERSION = re.compile(r"^/salesforce/services/data/v\d{2}\.0/")
 
 
@@ -35,14 +41,23 @@ class SandboxApp:
         self._state = state
         config, world = state.config, state.world
         self._routes: dict[tuple[str, str], Endpoint] = {
-            **Apollo(config, world).routes(),
+            **apollo_routes(state),
             **Clearbit(config, world).routes(),
+            **PeopleDataLabs(config, world).routes(),
+            **Hunter(config, world).routes(),
             **ZeroBounce(config, world).routes(),
+            **OpenAI(config).routes(),
+            **Clay(config, world, state.clay_tables, state.callbacks).routes(),
+            **Competitors(config, world).routes(),
             **HubSpot(config, state.hubspot).routes(),
             **Salesforce(state.sessions, state.salesforce).routes(),
         }
         self._windows: dict[tuple[str, float], FixedWindow] = {}
         self._control = Control(state)
+
+    async def close(self) -> None:
+        """End what still waits to be called back."""
+        await self._state.callbacks.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request."""
@@ -59,13 +74,16 @@ class SandboxApp:
         await _send(send, response)
 
     def _find(self, request: Request) -> Endpoint | None:
-        """The endpoint of a request; remembers the last path segment where the route leaves it open."""
+        """The endpoint of a request; remembers the path segment, last or last but one, that a route leaves open."""
         path = _SALESFORCE_VERSION.sub("/salesforce/services/data/v*/", request.path)
         endpoint = self._routes.get((request.method, path))
         if endpoint is None:
             head, _, tail = path.rpartition("/")
             endpoint = self._routes.get((request.method, head + "/"))
             request.tail = tail
+        if endpoint is None:
+            head, _, request.tail = head.rpartition("/")
+            endpoint = self._routes.get((request.method, f"{head}/*/{tail}"))
         return endpoint
 
     async def _serve(self, endpoint: Endpoint, request: Request) -> Response:
@@ -77,6 +95,7 @@ class SandboxApp:
         subject = subjects[0] if subjects else ""
         nth = self._state.counters.times_asked(name, subject) if subjects else self._state.counters.calls(name)
         decision = self._state.plan.decide(name, subject, nth)
+        pending = endpoint.pending is not None and self._state.plan.pending(name, subject, nth)
         kind: str | None = decision.kind
         status = 0
         try:
@@ -86,20 +105,24 @@ class SandboxApp:
             if refused is not None:
                 kind, response = "rate_limit", refused
             else:
-                response = await self._answer(endpoint, request, behaviour, kind)
+                response = await self._answer(endpoint, request, behaviour, kind, pending=pending)
             status = response.status
             return response
         finally:
             self._state.counters.end(name, status, kind)
 
-    async def _answer(self, endpoint: Endpoint, request: Request, behaviour: Behaviour, kind: str | None) -> Response:
+    async def _answer(
+        self, endpoint: Endpoint, request: Request, behaviour: Behaviour, kind: str | None, *, pending: bool
+    ) -> Response:
         if kind == "error":
             return endpoint.error(behaviour.error_status)
         if kind == "throttle":
             return endpoint.throttled(endpoint.name, behaviour.retry_after_seconds)
         if kind == "lock" and endpoint.locked is not None:
             return endpoint.locked(request)
-        response = endpoint.handle(request)
+        response = endpoint.variants.get(kind or "", endpoint.handle)(request)
+        if pending and endpoint.pending is not None and response.status in _SETTLED:
+            response = endpoint.pending()
         if response.billed:
             self._state.counters.bill(endpoint.name, response.billed)
         if kind is None:

@@ -1,13 +1,20 @@
-"""Settings of a sandbox: the seed, the keys it accepts, the secrets of its clients."""
+"""Settings of a sandbox: the seed, the keys it accepts, the secrets of its clients, the pace of its callbacks."""
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from enrichment_dagster.sandbox.faults import FaultPlan
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """How one sandbox is set up. Without `api_keys`, any key that starts with `sandbox-` is accepted."""
+    """How one sandbox is set up. Without `api_keys`, any key that starts with `sandbox-` is accepted.
+
+    `callback_delay_seconds` is how long Apollo takes for a phone and Clay for a row; each is then delivered
+    `callback_repeats` times more, as long apart, since these webhooks may come twice. Apollo keeps a phone for
+    `phone_result_seconds` (30 days). `clay_lifetime` is how many rows one Clay webhook ever takes. `news_until` is the
+    day of the latest news, by default the day on which the sandbox starts.
+    """
 
     seed: int = 7
     people: int = 5000
@@ -17,6 +24,11 @@ class SandboxConfig:
     salesforce_client_secret: str = "sandbox-secret"  # noqa: S105  # The emulator's own, not a real secret.
     salesforce_session_seconds: float = 7200.0
     first_record: int = 1
+    callback_delay_seconds: float = 2.0
+    callback_repeats: int = 0
+    phone_result_seconds: float = 30 * 86_400.0
+    clay_lifetime: int = 50_000
+    news_until: date | None = None
     faults: FaultPlan = field(default_factory=FaultPlan)
 
     def accepts_key(self, key: str) -> bool:

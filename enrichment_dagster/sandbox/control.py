@@ -36,6 +36,7 @@ class Control:
             ("POST", "salesforce/leads"): lambda request: self._create("salesforce", request),
             ("POST", "salesforce/expire-sessions"): lambda _: {"expired": state.sessions.expire_all()},
             ("GET", "crm/writes"): self._writes,
+            ("GET", "clay/tables"): lambda _: state.clay_tables.as_data(),
         }
 
     def answer(self, request: Request) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Counters:
-    """Calls per endpoint, key, status, fault and subject, and what they would have cost."""
+    """Calls per endpoint, key, status, fault and subject, what they would have cost, and calls back to us."""
 
     def __init__(self) -> None:
         self.reset()
@@ -19,6 +19,7 @@ class Counters:
         self._faults: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._subjects: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._billed: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._callbacks: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._in_flight = 0
         self._most_in_flight = 0
 
@@ -40,8 +41,16 @@ class Counters:
         self._in_flight = max(0, self._in_flight - 1)
 
     def bill(self, endpoint: str, subjects: Iterable[str]) -> None:
-        """The vendor charges for these subjects, one credit each."""
+        """The vendor charges for these subjects; each counts once, whatever its price in credits."""
         self._billed[endpoint].update(subjects)
+
+    def billed(self, endpoint: str) -> int:
+        """How many times something was charged under this name."""
+        return self._billed.get(endpoint, Counter()).total()
+
+    def callback(self, name: str, outcome: str) -> None:
+        """A callback ended: delivered, refused, failed, dropped (too many wait) or not_loopback (never sent)."""
+        self._callbacks[name][outcome] += 1
 
     def times_asked(self, endpoint: str, subject: str) -> int:
         """How many calls about this subject have arrived."""
@@ -65,6 +74,7 @@ class Counters:
             "faults": _plain(self._faults),
             "subjects": _plain(self._subjects),
             "billed_subjects": _plain(self._billed),
+            "callbacks": _plain(self._callbacks),
         }
 
 

@@ -19,15 +19,34 @@ from hashlib import blake2b
 from math import exp, log
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
+from enrichment_dagster.sandbox.chance import chance
+
 ENDPOINTS = (
     "apollo.people_match",
+    "apollo.people_bulk_match",
+    "apollo.people_search",
     "apollo.organization_enrich",
+    "apollo.organization_bulk_enrich",
+    "apollo.news_search",
+    "apollo.webhook_result",
+    "apollo.credit_usage",
     "clearbit.combined_find",
+    "clearbit.person_find",
+    "clearbit.company_find",
+    "people_data_labs.person_enrich",
+    "people_data_labs.person_bulk",
+    "people_data_labs.company_enrich",
+    "hunter.email_finder",
+    "hunter.email_verifier",
     "zerobounce.validate",
+    "zerobounce.validate_batch",
+    "openai.chat_completions",
+    "clay.webhook",
+    "competitors.company_competitors",
     "hubspot.contact_read",
     "hubspot.contact_update",
     "hubspot.batch_read",
@@ -38,8 +57,12 @@ ENDPOINTS = (
     "salesforce.query",
 )
 
-FaultKind = Literal["error", "throttle", "hang", "malformed", "wrong_type", "huge_body", "lock"]
-_KINDS: tuple[FaultKind, ...] = ("error", "throttle", "hang", "malformed", "wrong_type", "huge_body", "lock")
+FaultKind = Literal[
+    "error", "throttle", "hang", "malformed", "wrong_type", "huge_body", "lock", "prose", "invented_citation"
+]
+_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+# What a vendor does without any plan: Hunter's verifier often is not done when its answer is due.
+_HABITS: Mapping[str, Mapping[str, Any]] = {"hunter.email_verifier": {"pending_rate": 0.1}}
 _Z95 = NormalDist().inv_cdf(0.95)
 _STANDARD = NormalDist()
 _UNIT = 2.0**64
@@ -60,12 +83,12 @@ class Latency:
         if self.p50_ms < 0 or self.p95_ms < self.p50_ms or (self.p50_ms == 0 < self.p95_ms):
             raise FaultPlanError(f"latency needs 0 <= p50_ms <= p95_ms and p50_ms > 0 to vary, got {self}")
 
-    def seconds(self, chance: float) -> float:
+    def seconds(self, quantile: float) -> float:
         """The latency at this quantile."""
         if self.p95_ms == self.p50_ms:
             return self.p50_ms / 1000
         sigma = log(self.p95_ms / self.p50_ms) / _Z95
-        return self.p50_ms / 1000 * exp(sigma * _STANDARD.inv_cdf(min(max(chance, 1e-9), 1 - 1e-9)))
+        return self.p50_ms / 1000 * exp(sigma * _STANDARD.inv_cdf(min(max(quantile, 1e-9), 1 - 1e-9)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +96,11 @@ class Behaviour:
     """How one endpoint behaves. Rates are shares of calls and exclude each other.
 
     Errors, throttles and locks refuse the call before it has an effect. A hang, a malformed, a wrongly typed and a
-    huge answer come after it: the call is billed and the record written, as with a real vendor.
+    huge answer come after it: the call is billed and the record written, as with a real vendor. So do a language
+    model's prose in place of JSON and its citation of a field that it was not given.
+
+    `pending_rate` is another matter, a share of subjects and not of calls: for these, a vendor that works in the
+    background answers "not yet" to the first `pending_polls` calls.
     """
 
     latency: Latency = Latency()
@@ -88,6 +115,10 @@ class Behaviour:
     huge_body_rate: float = 0.0
     huge_body_bytes: int = 5_000_000
     lock_rate: float = 0.0
+    prose_rate: float = 0.0
+    invented_citation_rate: float = 0.0
+    pending_rate: float = 0.0
+    pending_polls: int = 1
     rate_limit: int = 0
     rate_window_seconds: float = 10.0
 
@@ -95,12 +126,14 @@ class Behaviour:
         rates = [getattr(self, f"{kind}_rate") for kind in _KINDS]
         if min(rates) < 0 or sum(rates) > 1 + 1e-9:
             raise FaultPlanError(f"rates must not be negative nor add up to more than 1: {rates}")
+        if not 0 <= self.pending_rate <= 1:
+            raise FaultPlanError(f"pending_rate is a share from 0 to 1, got {self.pending_rate}")
 
-    def kind(self, chance: float) -> FaultKind | None:
+    def kind(self, quantile: float) -> FaultKind | None:
         """Which fault, if any, falls on this quantile."""
         for kind in _KINDS:
-            chance -= getattr(self, f"{kind}_rate")
-            if chance < 0:
+            quantile -= getattr(self, f"{kind}_rate")
+            if quantile < 0:
                 return kind
         return None
 
@@ -139,12 +172,19 @@ class FaultPlan:
         second = int.from_bytes(digest[8:]) / _UNIT
         return Decision(behaviour.latency.seconds(second), behaviour.kind(first))
 
+    def pending(self, endpoint: str, subject: str, nth: int) -> bool:
+        """Whether the nth call about this subject comes before the vendor is done with it."""
+        behaviour = self._resolved[endpoint]
+        if nth > behaviour.pending_polls:
+            return False
+        return chance(self.seed, endpoint, subject, "pending") < behaviour.pending_rate
+
     def as_data(self) -> dict[str, Any]:
         """The plan as it can be written to YAML or JSON."""
         return {"seed": self.seed, "endpoints": {name: dict(entry) for name, entry in self.endpoints.items()}}
 
     def _resolve(self, name: str) -> Behaviour:
-        behaviour = Behaviour()
+        behaviour = _override(Behaviour(), name, _HABITS.get(name, {}))
         for pattern in ("*", f"{name.partition('.')[0]}.*", name):
             behaviour = _override(behaviour, pattern, self.endpoints.get(pattern, {}))
         return behaviour

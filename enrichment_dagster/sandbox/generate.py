@@ -91,12 +91,12 @@ def _company(rng: Random, index: int, named: tuple[str, int]) -> Company:
         street_number=100 if fixed else rng.randint(1, 400),
         street_name=_STREETS[0] if fixed else rng.choice(_STREETS),
         place=place,
-        apollo=truth if fixed else _company_view(rng, truth, APOLLO_KNOWS_COMPANY),
-        clearbit=truth if fixed else _company_view(rng, truth, CLEARBIT_KNOWS_COMPANY),
+        apollo=truth if fixed else company_view(rng, truth, APOLLO_KNOWS_COMPANY),
+        clearbit=truth if fixed else company_view(rng, truth, CLEARBIT_KNOWS_COMPANY),
     )
 
 
-def _company_view(rng: Random, truth: CompanyView, share: float) -> CompanyView | None:
+def company_view(rng: Random, truth: CompanyView, share: float) -> CompanyView | None:
     """One vendor's view: absent, or with gaps, and sometimes with another head count."""
     if rng.random() >= share:
         return None
@@ -151,12 +151,12 @@ def _person(rng: Random, index: int, companies: tuple[Company, ...], taken: set[
         email_sub_status=status[1],
         started_year=2021 if fixed else rng.randint(2012, 2024),
         previous_employer="Old Harbor Ltd" if fixed else rng.choice(companies).name,
-        apollo=truth if fixed else _person_view(rng, truth, 0.0 if personal else APOLLO_KNOWS_PERSON, reword=False),
-        clearbit=truth if fixed else _person_view(rng, truth, 0.0 if personal else CLEARBIT_KNOWS_PERSON, reword=True),
+        apollo=truth if fixed else person_view(rng, truth, 0.0 if personal else APOLLO_KNOWS_PERSON, reword=False),
+        clearbit=truth if fixed else person_view(rng, truth, 0.0 if personal else CLEARBIT_KNOWS_PERSON, reword=True),
     )
 
 
-def _person_view(rng: Random, truth: PersonView, share: float, *, reword: bool) -> PersonView | None:
+def person_view(rng: Random, truth: PersonView, share: float, *, reword: bool) -> PersonView | None:
     """One vendor's view: absent, or with gaps, and sometimes with another wording of the job."""
     if rng.random() >= share:
         return None

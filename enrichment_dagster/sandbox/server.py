@@ -65,6 +65,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: SandboxApp, on_ready: Callable[[], None], *, handle_signals: bool) -> None:
         super().__init__(_config(app))
+        self._sandbox = app
         self._on_ready = on_ready
         self._handle_signals = handle_signals
 
@@ -72,6 +73,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        await self._sandbox.close()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

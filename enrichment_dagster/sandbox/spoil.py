@@ -12,7 +12,7 @@ def spoiled(response: Response, kind: str, huge_body_bytes: int) -> Response:
     """The answer as this kind of fault leaves it; a kind that does not touch bodies changes nothing."""
     if kind == "malformed":
         return _malformed(response)
-    if kind == "wrong_type" and response.body:
+    if kind == "wrong_type" and response.body and JSON_TYPE in response.headers:
         return replace(response, body=orjson.dumps(wrong_types(orjson.loads(response.body))))
     if kind == "huge_body" and response.body:
         return replace(response, body=response.body + b" " * max(0, huge_body_bytes - len(response.body)))

@@ -1,7 +1,9 @@
-"""What one sandbox holds: the world, the records of its CRMs, counters, the fault plan, sessions."""
+"""What one sandbox holds: the world, its CRMs' records, Clay's tables, counters, the fault plan, owed callbacks."""
 
 from itertools import count
 
+from enrichment_dagster.sandbox.callbacks import Callbacks
+from enrichment_dagster.sandbox.clay_tables import ClayTables
 from enrichment_dagster.sandbox.config import SandboxConfig
 from enrichment_dagster.sandbox.counters import Counters
 from enrichment_dagster.sandbox.crm_store import CrmStore, WriteLog
@@ -21,6 +23,8 @@ class SandboxState:
         self.config = config
         self.world = World(config.seed, config.people, config.companies)
         self.counters = Counters()
+        self.callbacks = Callbacks(self.counters)
+        self.clay_tables = ClayTables(config.clay_lifetime)
         self.plan: FaultPlan = config.faults
         self.sessions = Sessions(config)
         self.writes = WriteLog()

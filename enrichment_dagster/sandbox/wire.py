@@ -3,7 +3,7 @@
 Deliberately small: the sandbox shares two cores with the product it is measured against.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import time
 from typing import Any
@@ -46,6 +46,11 @@ class Request:
         if self._query is None:
             self._query = dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True))
         return self._query
+
+    def query_list(self, *names: str) -> list[str]:
+        """All values of a repeated query parameter, under any of its names, without empty ones."""
+        pairs = parse_qsl(self.query_string.decode("latin-1"))
+        return [value for name, value in pairs if name in names]
 
     @property
     def form(self) -> dict[str, str]:
@@ -98,7 +103,11 @@ def no_key(_: Request) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One call of one vendor: its name in fault plans and counters, and how to read and answer it."""
+    """One call of one vendor: its name in fault plans and counters, and how to read and answer it.
+
+    `pending` is the answer of a vendor that is not done yet; `variants` answer in place of `handle` where a plan
+    wants one of these kinds.
+    """
 
     name: str
     handle: Handler
@@ -107,6 +116,8 @@ class Endpoint:
     error: Callable[[int], Response] = field(default=lambda status: json_response(status, {"error": "sandbox fault"}))
     throttled: Callable[[str, float], Response] = field(default=lambda _name, _after: json_response(429, {}))
     locked: Callable[[Request], Response] | None = None
+    pending: Callable[[], Response] | None = None
+    variants: Mapping[str, Handler] = field(default_factory=dict)
 
 
 def json_response(status: int, value: Any, *headers: Header, billed: tuple[str, ...] = ()) -> Response:
@@ -128,6 +139,11 @@ def bearer(request: Request) -> str:
     """The token of an `Authorization: Bearer` header, or the empty string."""
     scheme, _, token = request.header(b"authorization").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def key_of(request: Request) -> str:
+    """The key in the header `x-api-key`, as most vendors want it."""
+    return request.header(b"x-api-key")
 
 
 def now_ms() -> int:

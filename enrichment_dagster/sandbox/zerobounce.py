@@ -1,7 +1,8 @@
-"""ZeroBounce: validate. Shape and statuses: ZeroBounce v2 documentation and its Python client.
+"""ZeroBounce: validate and validatebatch. Shape and statuses: ZeroBounce v2 documentation and its Python client.
 
 An address outside the world is `invalid / mailbox_not_found` at a domain of the world and
-`unknown / mail_server_did_not_respond` elsewhere. A bad key is HTTP 200 with `{"error": ...}`, as the client expects.
+`unknown / mail_server_did_not_respond` elsewhere. A bad key is HTTP 200 with `{"error": ...}`, as the client expects;
+of a batch, it stands in `errors` for the address `all`.
 """
 
 from datetime import UTC, datetime
@@ -16,8 +17,11 @@ from enrichment_dagster.sandbox.world import World
 _BAD_KEY = {"error": "Invalid API key or your account ran out of credits"}
 
 
+MOST_IN_BATCH = 100
+
+
 class ZeroBounce:
-    """Answers ZeroBounce's single validation from the world."""
+    """Answers ZeroBounce's validations from the world."""
 
     def __init__(self, config: SandboxConfig, world: World) -> None:
         self._config = config
@@ -28,7 +32,10 @@ class ZeroBounce:
         return {
             ("GET", "/zerobounce/v2/validate"): Endpoint(
                 "zerobounce.validate", self.validate, _email_subject, _key, _error, _throttled
-            )
+            ),
+            ("POST", "/zerobounce/v2/validatebatch"): Endpoint(
+                "zerobounce.validate_batch", self.validate_batch, _batch, _batch_key, _error, _throttled
+            ),
         }
 
     def validate(self, request: Request) -> Response:
@@ -43,6 +50,22 @@ class ZeroBounce:
         billed = () if status == "unknown" else (email,)
         return json_response(200, _body(email, person, status, sub_status), billed=billed)
 
+    def validate_batch(self, request: Request) -> Response:
+        """POST validatebatch {"api_key", "email_batch": [{"email_address", "ip_address"}]}, up to a hundred."""
+        if not self._config.accepts_key(_batch_key(request)):
+            return _batch_failure(_BAD_KEY["error"])
+        emails = _batch(request)
+        if not 1 <= len(emails) <= MOST_IN_BATCH:
+            return _batch_failure(f"email_batch must hold between 1 and {MOST_IN_BATCH} addresses")
+        found, billed = [], []
+        for email in emails:
+            person = self._world.person_by_email(email)
+            status, sub_status = self._verdict(email, person)
+            found.append(_body(email, person, status, sub_status))
+            if status != "unknown":
+                billed.append(email)
+        return json_response(200, {"email_batch": found, "errors": []}, billed=tuple(billed))
+
     def _verdict(self, email: str, person: Person | None) -> tuple[str, str]:
         if person is not None:
             return person.email_status, person.email_sub_status
@@ -56,6 +79,20 @@ class ZeroBounce:
 
 def _key(request: Request) -> str:
     return request.query.get("api_key", "")
+
+
+def _batch_key(request: Request) -> str:
+    return str(request.json_object.get("api_key") or "")
+
+
+def _batch(request: Request) -> tuple[str, ...]:
+    items = request.json_object.get("email_batch")
+    given = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return tuple(str(item.get("email_address") or "").strip().lower() for item in given)
+
+
+def _batch_failure(message: str) -> Response:
+    return json_response(200, {"email_batch": [], "errors": [{"error": message, "email_address": "all"}]})
 
 
 def _email_subject(request: Request) -> tuple[str, ...]:

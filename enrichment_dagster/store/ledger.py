@@ -1,106 +1,193 @@
-"""Paid calls, durable before they are sent: cache, singleflight between processes, and bill."""
+"""Paid calls, durable before they are sent: cache, singleflight between processes, protection and bill in one.
+
+``begin`` and ``settle`` are the two moments of a call; each is one transaction together with whatever else is asked at
+the same time. Both start by taking a revision, whose counter row stays locked: transactions of all processes come one
+after the other, so that limits, breakers and budgets hold exactly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
-from sqlalchemy import Connection, bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, update
 
 from enrichment_dagster.clock import Clock
-from enrichment_dagster.ports import Answer, AttemptKey, Cached, InFlight, Opened, RawValue, Settlement
+from enrichment_dagster.engine.protection import CallReport, ProviderPolicy, verdict_of
+from enrichment_dagster.ports import (
+    AttemptRequest,
+    Awaited,
+    Cached,
+    InFlight,
+    Opened,
+    Refused,
+    Settlement,
+)
+from enrichment_dagster.store.admission import Admission
+from enrichment_dagster.store.attempt_rows import (
+    AttemptKeyRow,
+    attempt_row,
+    give_up_lost,
+    key_of,
+    open_attempts,
+    pending_row,
+)
+from enrichment_dagster.store.cache import CacheEntry, read_cache, remember
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import from_ms, to_ms
+from enrichment_dagster.store.provider_states import ProviderStates
 from enrichment_dagster.store.rows import Row, dialect_insert, next_rev
-from enrichment_dagster.store.tables import MAX_REQUEST_ID, attempts, cache
+from enrichment_dagster.store.spending import day_of, hold
+from enrichment_dagster.store.tables import MAX_REQUEST_ID, attempts, pending_answers
 
-_Key = tuple[str, str, str]
+Begun = Opened | Cached | InFlight | Awaited | Refused
 
 
 @dataclass(frozen=True, slots=True)
-class _Begin:
-    key: AttemptKey
-    event_id: str
-    reserve_micros: int
-    lease_seconds: float
+class Policies:
+    """What the configuration says of calls and money. Amounts are millionths of a US dollar per UTC day."""
+
+    providers: Mapping[str, ProviderPolicy] = field(default_factory=dict)
+    budgets: Mapping[str, int] = field(default_factory=dict)  # by provider; "" = all together
+
+    def of(self, provider: str) -> ProviderPolicy:
+        """Return a provider's policy; one that is not configured has no limits of its own."""
+        return self.providers.get(provider) or _NO_LIMITS
+
+
+_NO_LIMITS = ProviderPolicy()
 
 
 class SqlLedger:
     """``ports.AttemptLedger`` on the operational store."""
 
-    def __init__(self, committer: GroupCommitter, clock: Clock) -> None:
+    def __init__(self, committer: GroupCommitter, clock: Clock, policies: Policies | None = None) -> None:
         self._committer = committer
         self._clock = clock
+        self._policies = policies or Policies()
         # Bound once: the committer groups requests by handler.
         self._begin_handler = self._begin_all
-        self._settle_handler = self._settle_all
+        self._settle_handler = self.settle_all
 
-    async def begin(
-        self, key: AttemptKey, *, event_id: str, reserve_micros: int, lease_seconds: float
-    ) -> Opened | Cached | InFlight:
-        """Return a fresh cached answer, or make the attempt row durable, or say that another worker is at it."""
-        return await self._committer.submit(self._begin_handler, _Begin(key, event_id, reserve_micros, lease_seconds))
+    async def begin(self, request: AttemptRequest) -> Begun:
+        """Return a fresh cached answer, or make the attempt row durable, or say why nothing may be sent."""
+        return await self._committer.submit(self._begin_handler, request)
 
     async def settle(self, settlement: Settlement) -> None:
         """Store how the attempt ended and remember its answer."""
         await self._committer.submit(self._settle_handler, settlement)
 
-    def _begin_all(self, connection: Connection, items: Sequence[_Begin]) -> Sequence[Opened | Cached | InFlight]:
+    # --- begin -------------------------------------------------------------------------------------------------------
+
+    def _begin_all(self, connection: Connection, requests: Sequence[AttemptRequest]) -> Sequence[Begun]:
         now = self._clock.now()
-        keys = {_key(item.key) for item in items}
-        cached = _read_cache(connection, keys, now)
-        wanted = [item for item in items if _key(item.key) not in cached]
-        opened = _open_attempts(connection, wanted, now)
-        busy = _in_flight(connection, {_key(item.key) for item in wanted} - set(opened))
-        answers: list[Opened | Cached | InFlight] = []
-        for item in items:
-            key = _key(item.key)
-            if key in cached:
-                answers.append(cached[key])
-            elif key in opened:
-                answers.append(Opened(opened[key]))
-                # A second request of the same group waits for the first.
-                busy[key] = InFlight(now + timedelta(seconds=item.lease_seconds))
-                del opened[key]
-            else:
-                answers.append(busy.get(key, InFlight(now)))
+        cached = read_cache(connection, {key_of(request.key) for request in requests})
+        answers: list[Begun | None] = [_from_cache(cached.get(key_of(r.key)), now) for r in requests]
+        wanted = [r for r, answer in zip(requests, answers, strict=True) if answer is None]
+        if wanted:
+            begun = iter(self._open(connection, wanted, cached, now))
+            answers = [next(begun) if answer is None else answer for answer in answers]
+        return [answer for answer in answers if answer is not None]
+
+    def _open(
+        self,
+        connection: Connection,
+        requests: Sequence[AttemptRequest],
+        cached: Mapping[AttemptKeyRow, CacheEntry],
+        now: datetime,
+    ) -> list[Begun]:
+        rev = next_rev(connection)
+        give_up_lost(connection, now, rev)
+        busy: dict[AttemptKeyRow, Begun] = {
+            key: _busy(row) for key, row in open_attempts(connection, {key_of(r.key) for r in requests}).items()
+        }
+        admission = Admission(connection, self._policies, requests, now)
+        answers: list[Begun] = []
+        rows: list[dict[str, Any]] = []
+        late: list[dict[str, Any]] = []
+        for request in requests:
+            key = key_of(request.key)
+            if key in busy:
+                answers.append(busy[key])
+                continue
+            stale = _stale(cached.get(key), now)
+            decision = admission.decide(request)
+            if isinstance(decision, Refused):
+                answers.append(Refused(decision.reason, decision.retry_at, stale))
+                continue
+            row = attempt_row(request, decision, now, rev)
+            rows.append(row)
+            token = ""
+            if request.calls_back:
+                token, pending = pending_row(row["attempt_id"], request.lookup, request.query, now)
+                late.append(pending)
+            answers.append(Opened(row["attempt_id"], decision, token, stale))
+            busy[key] = InFlight(from_ms(row["lease_until_ms"]))  # a second request of this group waits for the first
+        if rows:
+            connection.execute(dialect_insert(connection, attempts), rows)
+        if late:
+            connection.execute(dialect_insert(connection, pending_answers), late)
+        admission.store()
         return answers
 
-    def _settle_all(self, connection: Connection, items: Sequence[Settlement]) -> list[None]:
-        now_ms, rev = to_ms(self._clock.now()), next_rev(connection)
-        connection.execute(_SETTLE, [_settled(item, now_ms, rev) for item in items])
-        remembered = [
-            _cache_row(item.key, item.answer, item.cache_seconds, now_ms)
-            for item in items
-            if item.answer is not None and item.cache_seconds > 0
-        ]
-        if remembered:
-            make = dialect_insert(connection, cache)
-            names = ("answer", "fetched_at_ms", "expires_at_ms")
-            statement = make.on_conflict_do_update(
-                index_elements=["provider", "purpose", "subject_key"],
-                set_={name: make.excluded[name] for name in names},
-            )
-            connection.execute(statement, list({_row_key(row): row for row in remembered}.values()))
-        return [None] * len(items)
+    # --- settle ------------------------------------------------------------------------------------------------------
+
+    def settle_all(self, connection: Connection, settlements: Sequence[Settlement]) -> list[None]:
+        """Store how attempts ended: their rows, the money, the cache, late answers, the providers' health."""
+        now = self._clock.now()
+        rev = next_rev(connection)
+        held = _held(connection, [item.attempt_id for item in settlements])
+        known = [item for item in settlements if _may_settle(item, held.get(item.attempt_id))]
+        if known:
+            connection.execute(_SETTLE, [_settled(item, to_ms(now), rev) for item in known])
+            _hold_difference(connection, known, held)
+            _note_pending(connection, known, held, now)
+            remember(connection, known, now)
+            # How long a late answer took says nothing of the provider's health.
+            self._observe(connection, [i for i in known if held[i.attempt_id]["state"] != "pending"], now)
+        return [None] * len(settlements)
+
+    def _observe(self, connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
+        states = ProviderStates(connection, {item.key.provider for item in settlements}, now)
+        for item in settlements:
+            states.observe(item.key.provider, self._policies.of(item.key.provider), _report(item))
+        states.store()
+
+
+def _from_cache(entry: CacheEntry | None, now: datetime) -> Begun | None:
+    """Return what the cache makes of a request, or None where the provider has to be asked."""
+    if entry is None:
+        return None
+    if entry.cached is not None and entry.expires_at > now:
+        return entry.cached
+    if entry.error_until > now:
+        return Refused("recent_error", entry.error_until, _stale(entry, now))
+    return None
+
+
+def _stale(entry: CacheEntry | None, now: datetime) -> Cached | None:
+    """Return an expired answer that may still be served when a refresh fails."""
+    return entry.cached if entry is not None and entry.cached is not None and entry.stale_until > now else None
+
+
+def _busy(row: Row) -> Begun:
+    if row["state"] == "pending":
+        return Awaited(row["attempt_id"])
+    return InFlight(from_ms(row["lease_until_ms"]))
 
 
 _SETTLE = (
     update(attempts)
-    .where(
-        attempts.c.attempt_id == bindparam("b_attempt_id"),
-        # A late answer still settles a call that was given up; an IN list would not go with many rows at once.
-        (attempts.c.state == "sent") | (attempts.c.state == "unknown"),
-    )
+    .where(attempts.c.attempt_id == bindparam("b_attempt_id"))
     .values(
         state=bindparam("b_state"),
         reason=bindparam("b_reason"),
         http_status=bindparam("b_http_status"),
         request_id=bindparam("b_request_id"),
         cost_micros=bindparam("b_cost_micros"),
+        units=bindparam("b_units"),
         latency_ms=bindparam("b_latency_ms"),
         settled_at_ms=bindparam("b_settled_at_ms"),
         rev=bindparam("b_rev"),
@@ -109,102 +196,83 @@ _SETTLE = (
 
 
 def _settled(item: Settlement, now_ms: int, rev: int) -> dict[str, Any]:
+    answered = item.answer or item.pending
     return {
         "b_attempt_id": item.attempt_id,
         "b_state": item.outcome,
         "b_reason": item.reason,
         "b_http_status": item.http_status,
-        "b_request_id": item.answer.request_id[:MAX_REQUEST_ID] if item.answer else "",
+        "b_request_id": answered.request_id[:MAX_REQUEST_ID] if answered else "",
         "b_cost_micros": item.cost_micros,
+        "b_units": item.answer.units if item.answer else 1,
         "b_latency_ms": item.latency_ms,
-        "b_settled_at_ms": now_ms,
+        "b_settled_at_ms": None if item.outcome == "pending" else now_ms,
         "b_rev": rev,
     }
 
 
-def _key(key: AttemptKey) -> _Key:
-    return (key.provider, key.purpose, key.subject_key)
-
-
-def _row_key(row: Row) -> _Key:
-    return (row["provider"], row["purpose"], row["subject_key"])
-
-
-def _read_cache(connection: Connection, keys: set[_Key], now: datetime) -> dict[_Key, Cached]:
-    if not keys:
-        return {}
-    columns = tuple_(cache.c.provider, cache.c.purpose, cache.c.subject_key)
-    statement = select(cache).where(columns.in_(sorted(keys)), cache.c.expires_at_ms > to_ms(now))
-    return {_row_key(row): _cached(row) for row in connection.execute(statement).mappings()}
-
-
-def _cached(row: Row) -> Cached:
-    stored = row["answer"]
-    values = tuple(RawValue(field, value, confidence) for field, value, confidence in stored["values"])
-    return Cached(Answer(values=values, request_id=stored["request_id"]), from_ms(row["fetched_at_ms"]))
-
-
-def _cache_row(key: AttemptKey, answer: Answer, seconds: float, now_ms: int) -> dict[str, Any]:
-    return {
-        "provider": key.provider,
-        "purpose": key.purpose,
-        "subject_key": key.subject_key,
-        "answer": {
-            "values": [[value.field, value.value, value.confidence] for value in answer.values],
-            "request_id": answer.request_id,
-        },
-        "fetched_at_ms": now_ms,
-        "expires_at_ms": now_ms + round(seconds * 1_000),
-    }
-
-
-def _open_attempts(connection: Connection, items: Sequence[_Begin], now: datetime) -> dict[_Key, str]:
-    """Insert an attempt for each key that nobody has in flight; returns the attempt ids by key."""
-    if not items:
-        return {}
-    rev = next_rev(connection)
-    _give_up_lost(connection, now, rev)
-    # The first to ask for a key gets the attempt, so it stands under their event.
-    rows = {_key(item.key): _attempt_row(item, now, rev) for item in reversed(items)}
-    statement = dialect_insert(connection, attempts).on_conflict_do_nothing().returning(attempts.c.attempt_id)
-    inserted = set(connection.execute(statement, list(rows.values())).scalars())
-    return {key: row["attempt_id"] for key, row in rows.items() if row["attempt_id"] in inserted}
-
-
-def _give_up_lost(connection: Connection, now: datetime, rev: int) -> None:
-    """Mark calls whose worker died as unknown: they may have been served, so their cost stays held."""
+def _held(connection: Connection, attempt_ids: Sequence[str]) -> dict[str, Row]:
+    """Return the attempts that may still be settled: in flight, pending, or given up (a late answer settles them)."""
     statement = (
-        update(attempts)
-        .where(attempts.c.state == "sent", attempts.c.lease_until_ms < to_ms(now))
-        .values(
-            state="unknown",
-            reason="worker_lost",
-            cost_micros=attempts.c.reserved_micros,
-            settled_at_ms=to_ms(now),
-            rev=rev,
-        )
+        attempts.select()
+        .where(attempts.c.attempt_id.in_(attempt_ids), attempts.c.state.in_(("sent", "pending", "unknown")))
+        .with_for_update()
     )
-    connection.execute(statement)
+    return {row["attempt_id"]: row for row in connection.execute(statement).mappings()}
 
 
-def _attempt_row(item: _Begin, now: datetime, rev: int) -> dict[str, Any]:
-    return {
-        "attempt_id": uuid4().hex,
-        "provider": item.key.provider,
-        "purpose": item.key.purpose,
-        "subject_key": item.key.subject_key,
-        "event_id": item.event_id,
-        "state": "sent",
-        "reserved_micros": item.reserve_micros,
-        "sent_at_ms": to_ms(now),
-        "lease_until_ms": to_ms(now) + round(item.lease_seconds * 1_000),
-        "rev": rev,
-    }
+def _may_settle(item: Settlement, row: Row | None) -> bool:
+    """Say whether an attempt is open; "pending" is only news of one that nobody has answered or given up."""
+    return row is not None and (item.outcome != "pending" or row["state"] == "sent")
 
 
-def _in_flight(connection: Connection, keys: set[_Key]) -> dict[_Key, InFlight]:
-    if not keys:
-        return {}
-    columns = tuple_(attempts.c.provider, attempts.c.purpose, attempts.c.subject_key)
-    statement = select(attempts).where(columns.in_(sorted(keys)), attempts.c.state == "sent")
-    return {_row_key(row): InFlight(from_ms(row["lease_until_ms"])) for row in connection.execute(statement).mappings()}
+def _hold_difference(connection: Connection, settlements: Sequence[Settlement], held: Mapping[str, Row]) -> None:
+    """Correct the day's spending: what was reserved becomes what was charged."""
+    changes: dict[str, dict[str, int]] = {}
+    for item in settlements:
+        row = held[item.attempt_id]
+        before = row["cost_micros"] if row["state"] == "unknown" else row["reserved_micros"]
+        after = row["reserved_micros"] if item.outcome == "pending" else item.cost_micros
+        if after != before:
+            of_day = changes.setdefault(day_of(from_ms(row["sent_at_ms"])), {})
+            of_day[item.key.provider] = of_day.get(item.key.provider, 0) + after - before
+    for day in sorted(changes):
+        hold(connection, changes[day], day)
+
+
+def _note_pending(
+    connection: Connection, settlements: Sequence[Settlement], held: Mapping[str, Row], now: datetime
+) -> None:
+    """Keep what is needed to fetch a late answer; a call that failed is waited for no longer."""
+    for item in settlements:
+        mine = pending_answers.c.attempt_id == item.attempt_id
+        if item.outcome == "pending" and item.pending is not None:
+            poll = item.pending.poll_after_seconds
+            values = {
+                "state": "waiting",
+                "request_id": item.pending.request_id[:MAX_REQUEST_ID],
+                "next_poll_at_ms": None if poll is None else to_ms(now + timedelta(seconds=poll)),
+            }
+            updated = connection.execute(
+                update(pending_answers).where(mine, pending_answers.c.state == "opened").values(values)
+            )
+            if not updated.rowcount:
+                _, row = pending_row(item.attempt_id, item.lookup, item.query, now)
+                make = dialect_insert(connection, pending_answers).on_conflict_do_nothing()
+                connection.execute(make, [{**row, **values}])
+        elif item.outcome in {"error", "unknown"}:
+            connection.execute(
+                update(pending_answers).where(mine, pending_answers.c.state == "opened").values(state="expired")
+            )
+
+
+def _report(item: Settlement) -> CallReport:
+    answered = item.answer or item.pending
+    return CallReport(
+        purpose=item.key.purpose,
+        verdict=verdict_of(item.outcome, item.reason),
+        latency_ms=item.latency_ms,
+        throttled=item.reason == "throttled",
+        retry_after_seconds=item.retry_after_seconds,
+        quota=answered.quota if answered else None,
+    )

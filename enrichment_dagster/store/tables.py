@@ -28,6 +28,9 @@ from sqlalchemy import (
 journal_metadata = MetaData()
 ops_metadata = MetaData()
 
+IN_FLIGHT = "state IN ('sent', 'pending')"
+"""Attempts without an end. As text, because a partial index is only used where its condition stands in the query."""
+
 MAX_REQUEST_ID = 200
 """A vendor's request id is cut here: it is the only text of a vendor's that goes into a column of limited length."""
 
@@ -183,8 +186,8 @@ attempts = Table(
         "purpose",
         "subject_key",
         unique=True,
-        sqlite_where=text("state IN ('sent', 'pending')"),
-        postgresql_where=text("state IN ('sent', 'pending')"),
+        sqlite_where=text(IN_FLIGHT),
+        postgresql_where=text(IN_FLIGHT),
     ),
 )
 

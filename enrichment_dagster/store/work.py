@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.dispatch import LEASE
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.errors import LeaseLost
 from enrichment_dagster.ports import (
     Deferral,
@@ -19,15 +20,17 @@ from enrichment_dagster.ports import (
     Enrichment,
     Lease,
     OutboxEntry,
+    Scope,
     WorkItem,
     WorkKind,
     WriteRecord,
 )
 from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
+from enrichment_dagster.store.pending import register_waiters
+from enrichment_dagster.store.result_rows import earlier_values, step_as_json, value_rows
 from enrichment_dagster.store.rows import Row, dialect_insert, event_from_row, next_rev
 from enrichment_dagster.store.tables import (
-    MAX_REQUEST_ID,
     batches,
     crm_writes,
     field_values,
@@ -37,6 +40,9 @@ from enrichment_dagster.store.tables import (
 )
 
 RENEW_EVERY_SECONDS = 10.0
+
+_CONTINUES = (WorkKind.GAP_FILL, WorkKind.ANSWER)
+"""Work that goes on where earlier work of the same event ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,9 @@ class SqlWorkStore:
         """Return the batch's events that have no final state, oldest first."""
         statement = select(work).where(work.c.batch_id == batch_id, work.c.state == "assigned").order_by(work.c.seq)
         with self._ops.read() as connection:
-            return [_item(row) for row in connection.execute(statement).mappings()]
+            rows = connection.execute(statement).mappings().all()
+            earlier = earlier_values(connection, [row["event_id"] for row in rows if row["kind"] in _CONTINUES])
+            return [_item(row, earlier.get(row["event_id"], ())) for row in rows]
 
     def batch_work_ids(self, batch_id: str) -> list[str]:
         """Return the ids of all work that the batch holds or held to its end."""
@@ -181,8 +189,17 @@ def _claimable(claim: _Claim, now_ms: int) -> Any:
     return statement if claim.work_ids is None else statement.where(outbox.c.work_id.in_(claim.work_ids))
 
 
-def _item(row: Row) -> WorkItem:
-    return WorkItem(row["work_id"], WorkKind(row["kind"]), event_from_row(row), row["tries"], row["deferrals"])
+def _item(row: Row, earlier: Sequence[FieldValue] = ()) -> WorkItem:
+    scope = row["scope"] or {}
+    return WorkItem(
+        work_id=row["work_id"],
+        kind=WorkKind(row["kind"]),
+        event=event_from_row(row),
+        tries=row["tries"],
+        deferrals=row["deferrals"],
+        scope=Scope(tuple(scope.get("lookups", ())), scope.get("reasons", {})),
+        earlier=tuple(earlier),
+    )
 
 
 def _entry(row: Row) -> OutboxEntry:
@@ -218,6 +235,7 @@ _FINISH = (
                 "reason",
                 "missing",
                 "cost_micros",
+                "steps",
                 "rev",
             )
         }
@@ -237,6 +255,9 @@ def _conclude(connection: Connection, conclusion: _Conclusion) -> LeaseLost | No
     if conclusion.enrichments:
         finished = [_finished(item, lease, now_ms, rev) for item in conclusion.enrichments]
         connection.execute(_FINISH, finished)
+    awaited = [(attempt, item.item.work_id) for item in conclusion.enrichments for attempt in item.awaits]
+    if awaited:
+        register_waiters(connection, awaited, rev, now_ms)
     for deferral in conclusion.deferrals:
         _defer(connection, lease, deferral, rev)
     _finish_batch(connection, lease.batch_id, now_ms)
@@ -245,31 +266,10 @@ def _conclude(connection: Connection, conclusion: _Conclusion) -> LeaseLost | No
 
 def _result_rows(enrichments: Sequence[Enrichment], rev: int, now_ms: int) -> list[tuple[Any, list[dict[str, Any]]]]:
     return [
-        (field_values, [row for item in enrichments for row in _value_rows(item, rev)]),
+        (field_values, [row for item in enrichments for row in value_rows(item, rev)]),
         (quarantine, [row for item in enrichments for row in _quarantine_rows(item, rev, now_ms)]),
         (outbox, [_outbox_row(item.outbox, now_ms) for item in enrichments if item.outbox]),
         (work, [_follow_up_row(item, rev) for item in enrichments if item.follow_up]),
-    ]
-
-
-def _value_rows(item: Enrichment, rev: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "work_id": item.item.work_id,
-            "event_id": item.item.event.event_id,
-            "subject_key": value.subject_key,
-            "field": value.field,
-            "value": value.value,
-            "provider": value.provider,
-            "confidence": value.confidence,
-            "fetched_at_ms": to_ms(value.fetched_at),
-            "verified_at_ms": None if value.verified_at is None else to_ms(value.verified_at),
-            "expires_at_ms": None if value.expires_at is None else to_ms(value.expires_at),
-            "cost_micros": value.cost_micros,
-            "request_id": value.request_id[:MAX_REQUEST_ID],
-            "rev": rev,
-        }
-        for value in item.values
     ]
 
 
@@ -347,6 +347,7 @@ def _finished(item: Enrichment, lease: Lease, now_ms: int, rev: int) -> dict[str
         "b_reason": item.reason,
         "b_missing": {name: str(reason) for name, reason in item.missing.items()},
         "b_cost_micros": item.cost_micros,
+        "b_steps": [step_as_json(step) for step in item.steps],
         "b_rev": rev,
     }
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from support.clock import START
 
 from enrichment_dagster.domain.event import Event, RecordRef
-from enrichment_dagster.domain.fields import FieldValue
+from enrichment_dagster.domain.fields import FIELDS, FieldValue, Level
 from enrichment_dagster.domain.keys import dedup_key, event_id
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.domain.waterfall import Knowledge
-from enrichment_dagster.engine.waterfall import Draft, Plan
+from enrichment_dagster.engine.draft import Draft
+from enrichment_dagster.engine.plan import Plan, make_plan
 from enrichment_dagster.ports import Enrichment, Lookup, OutboxEntry, WorkItem, WorkKind
 
 EMAIL = "jane.doe@acme.com"
@@ -44,28 +46,33 @@ def an_item(
 
 def a_plan(*lookups: Lookup, **changes: Any) -> Plan:
     given: dict[str, Any] = {
-        "event_type": "lead_created",
         "wanted": WANTED,
-        "lookups": lookups,
         "deadline_seconds": 25.0,
-        "skip_personal": True,
         "follow_up_seconds": (300.0, 1_800.0),
         "value_ttl": timedelta(days=1),
+        "prefer": "listed",
     }
-    return Plan(**{**given, **changes})
+    return make_plan("lead_created", lookups, **{**given, **changes})
 
 
 def a_value(
-    field: str = "title", value: Any = "CTO", provider: str = "apollo", subject_key: str = PERSON
+    field: str = "title",
+    value: Any = "CTO",
+    provider: str = "apollo",
+    subject_key: str = "",
+    precedence: int = 1,
+    **changes: Any,
 ) -> FieldValue:
-    return FieldValue(field, value, provider, subject_key, START)
+    subject_key = subject_key or (COMPANY if FIELDS[field].level is Level.COMPANY else PERSON)
+    given: dict[str, Any] = {"fetched_at": START, "precedence": precedence}
+    return FieldValue(field, value, provider, subject_key, **{**given, **changes})
 
 
-def a_draft(*values: FieldValue, number: int = 1, bought: set[str] | None = None, **changes: Any) -> Draft:
-    knowledge = Knowledge(WANTED)
-    knowledge.add(values)
-    names = {value.field for value in values} if bought is None else bought
-    return Draft(an_item(number), START, knowledge, bought=names, **changes)
+def a_draft(*values: FieldValue, number: int = 1, known: set[str] = frozenset(), **changes: Any) -> Draft:
+    """``known`` names the fields that the record itself had."""
+    knowledge = Knowledge(WANTED, COMPANY)
+    knowledge.add(replace(value, precedence=0) if value.field in known else value for value in values)
+    return Draft(an_item(number), START, knowledge, **changes)
 
 
 def an_entry(item: WorkItem | None = None, **changes: Any) -> OutboxEntry:

@@ -20,7 +20,10 @@ from enrichment_dagster.errors import LeaseLost, ProviderError
 from enrichment_dagster.ports import (
     Answer,
     AttemptKey,
+    AttemptRequest,
+    Awaited,
     Cached,
+    CachePolicy,
     Charge,
     CrmFailure,
     CrmRecord,
@@ -31,15 +34,18 @@ from enrichment_dagster.ports import (
     Lease,
     Opened,
     OutboxEntry,
+    Pending,
+    ProviderStanding,
     Query,
     RawValue,
     RecordUpdate,
+    Refused,
     Settlement,
     WritePlan,
     WriteRecord,
 )
 
-Step = Answer | Exception | Callable[[Query], Answer]
+Step = Answer | Pending | Exception | Callable[[Query], Answer]
 
 
 def hit(**values: Any) -> Answer:
@@ -65,8 +71,15 @@ class ScriptedLookup:
     clock: ManualClock | None = None
     seconds: float = 0.0
     by_domain: bool = False
+    max_units: int = 1
+    bulk_size: int = 1
+    calls_back: bool = False
+    slow: bool = False
+    cache: CachePolicy | None = None
     calls: list[Query] = field(default_factory=list)
+    bulk_calls: list[int] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
+    callback_urls: list[str] = field(default_factory=list)
 
     @property
     def provider(self) -> str:
@@ -81,7 +94,26 @@ class ScriptedLookup:
             return domain_subject(query.domain) if query.domain else None
         return email_subject(query.email) if query.email else None
 
-    async def fetch(self, query: Query, timeout_seconds: float) -> Answer:
+    async def fetch_many(self, queries: Sequence[Query], timeout_seconds: float) -> list[Answer | ProviderError]:
+        self.bulk_calls.append(len(queries))
+        results: list[Answer | ProviderError] = []
+        for query in queries:
+            try:
+                answer = await self.fetch(query, timeout_seconds)
+                assert isinstance(answer, Answer)
+                results.append(answer)
+            except ProviderError as error:
+                results.append(error)
+        return results
+
+    async def poll(self, request_id: str, query: Query, timeout_seconds: float) -> Answer | Pending:
+        return await self.fetch(query, timeout_seconds)
+
+    def read_callback(self, body: Any) -> Answer | Pending:
+        return hit(**body)
+
+    async def fetch(self, query: Query, timeout_seconds: float, callback_url: str = "") -> Answer | Pending:
+        self.callback_urls.append(callback_url)
         step = self.steps[min(len(self.calls), len(self.steps) - 1)]
         self.calls.append(query)
         self.timeouts.append(timeout_seconds)
@@ -104,20 +136,28 @@ class MemoryLedger:
     in_flight: dict[AttemptKey, tuple[str, datetime]] = field(default_factory=dict)
     opened: list[tuple[AttemptKey, str, int]] = field(default_factory=list)
     settled: list[Settlement] = field(default_factory=list)
+    requests: list[AttemptRequest] = field(default_factory=list)
+    refusals: dict[str, Refused] = field(default_factory=dict)  # by provider
+    awaited: dict[AttemptKey, str] = field(default_factory=dict)
+    send_at: datetime | None = None
 
-    async def begin(
-        self, key: AttemptKey, *, event_id: str, reserve_micros: int, lease_seconds: float
-    ) -> Opened | Cached | InFlight:
+    async def begin(self, request: AttemptRequest) -> Opened | Cached | InFlight | Awaited | Refused:
         await asyncio.sleep(0)
-        now = self.clock.now()
+        key, now = request.key, self.clock.now()
+        self.requests.append(request)
         if key in self.cache and self.cache[key][1] > now:
             return self.cache[key][0]
+        if key.provider in self.refusals:
+            return self.refusals[key.provider]
+        if key in self.awaited:
+            return Awaited(self.awaited[key])
         if key in self.in_flight and self.in_flight[key][1] >= now:
             return InFlight(self.in_flight[key][1])
         attempt_id = f"attempt-{len(self.opened) + 1}"
-        self.in_flight[key] = (attempt_id, now + timedelta(seconds=lease_seconds))
-        self.opened.append((key, event_id, reserve_micros))
-        return Opened(attempt_id)
+        self.in_flight[key] = (attempt_id, now + timedelta(seconds=request.lease_seconds))
+        self.opened.append((key, request.event_id, request.reserve_micros))
+        stale = self.cache[key][0] if key in self.cache else None
+        return Opened(attempt_id, self.send_at, "token-1" if request.calls_back else "", stale)
 
     async def settle(self, settlement: Settlement) -> None:
         await asyncio.sleep(0)
@@ -125,9 +165,22 @@ class MemoryLedger:
         now = self.clock.now()
         if self.in_flight.get(settlement.key, ("",))[0] == settlement.attempt_id:
             del self.in_flight[settlement.key]
-        if settlement.answer is not None and settlement.cache_seconds > 0:
-            until = now + timedelta(seconds=settlement.cache_seconds)
-            self.cache[settlement.key] = (Cached(settlement.answer, now), until)
+        if settlement.outcome == "pending":
+            self.awaited[settlement.key] = settlement.attempt_id
+        if settlement.answer is not None:
+            policy = settlement.cache
+            seconds = policy.hit_seconds if settlement.answer.is_hit else policy.miss_seconds
+            self.cache[settlement.key] = (Cached(settlement.answer, now), now + timedelta(seconds=seconds))
+
+
+@dataclass
+class FixedStandings:
+    """``Standings`` that a test sets."""
+
+    found: dict[str, ProviderStanding] = field(default_factory=dict)
+
+    async def current(self) -> Mapping[str, ProviderStanding]:
+        return self.found
 
 
 @dataclass

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.loopback import Act, drip, flood, hang, hang_up, raw, reply
 
 from enrichment_dagster.errors import RemoteError
+from enrichment_dagster.providers.registry import VENDORS
 from enrichment_dagster.settings import Settings, load_settings
 
 CONFIG = Path(__file__).parents[2] / "enrichment.yaml"
@@ -17,19 +19,24 @@ KEYS = {
     "APOLLO_API_KEY": "sandbox-apollo-key-4711",
     "CLEARBIT_API_KEY": "sandbox-clearbit-key-4712",
     "ZEROBOUNCE_API_KEY": "sandbox-zerobounce-key-4713",
+    "PEOPLE_DATA_LABS_API_KEY": "sandbox-people-key-4715",
+    "HUNTER_API_KEY": "sandbox-hunter-key-4716",
     "HUBSPOT_ACCESS_TOKEN": "sandbox-hubspot-token-4714",
     "SALESFORCE_CLIENT_ID": "sandbox-client",
     "SALESFORCE_CLIENT_SECRET": "sandbox-secret",
 }
-SYSTEMS = ("apollo", "clearbit", "zerobounce", "hubspot", "salesforce")
+SYSTEMS = (*VENDORS, "hubspot", "salesforce")
 SALESFORCE_TOKEN = "00D5g0000000001!AR8AQ.example"
 PERSONAL = "dana.reyes@northwind-parts.com"
 
 
 def settings_for(url: str, *, by_path: bool = False, **more: str) -> Settings:
-    """``by_path``: the sandbox serves each system below a path of its own."""
+    """All providers of the registry are enabled. ``by_path``: the sandbox serves each below a path of its own."""
     bases = {f"{name.upper()}_BASE_URL": f"{url}/{name}" if by_path else url for name in SYSTEMS}
-    return load_settings({"ENRICHMENT_CONFIG": str(CONFIG), **KEYS, **bases, **more})
+    settings = load_settings({"ENRICHMENT_CONFIG": str(CONFIG), **KEYS, **bases, **more})
+    shipped = settings.config.providers.items()
+    enabled = {name: config.model_copy(update={"enabled": True}) for name, config in shipped if name in VENDORS}
+    return replace(settings, config=settings.config.model_copy(update={"providers": enabled}))
 
 
 def told(error: BaseException) -> str:

@@ -14,12 +14,10 @@ from enrichment_dagster.domain.event import Event
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.ports import (
     AttemptKey,
+    AttemptRequest,
     BatchHandOver,
-    Cached,
     Enrichment,
-    InFlight,
     Lease,
-    Opened,
     OutboxEntry,
     WriteRecord,
 )
@@ -28,7 +26,7 @@ from enrichment_dagster.store.database import Database, open_postgres, open_sqli
 from enrichment_dagster.store.dispatch import DispatchStore
 from enrichment_dagster.store.health import HealthStore
 from enrichment_dagster.store.journal import SqlJournal
-from enrichment_dagster.store.ledger import SqlLedger
+from enrichment_dagster.store.ledger import Begun, Policies, SqlLedger
 from enrichment_dagster.store.tables import journal as journal_table
 from enrichment_dagster.store.tables import kept_bodies, work
 from enrichment_dagster.store.work import SqlWorkStore
@@ -40,20 +38,26 @@ KEY = AttemptKey("apollo", "person", "email:jane.doe@acme.com")
 class Rig:
     """``place``: the folder of the SQLite files, or a Postgres URL. Open a second one to be another process."""
 
-    def __init__(self, place: Path | str, clock: ManualClock | None = None) -> None:
+    def __init__(self, place: Path | str, clock: ManualClock | None = None, policies: Policies | None = None) -> None:
         self.place = place
         self.clock = clock or ManualClock()
         self.journal_database, self.ops = open_databases(place)
         self.journal = SqlJournal(self.journal_database)
         self.committer = GroupCommitter(self.ops, "ops")
         self.work = SqlWorkStore(self.ops, self.committer, self.clock)
-        self.ledger = SqlLedger(self.committer, self.clock)
+        self.policies = policies or Policies()
+        self.ledger = SqlLedger(self.committer, self.clock, self.policies)
         self.dispatch = DispatchStore(self.journal_database, self.ops, self.clock)
         self.health = HealthStore(self.journal_database, self.ops, self.clock)
 
     def another(self) -> Rig:
         """The same store as another process sees it."""
-        return Rig(self.place, self.clock)
+        return Rig(self.place, self.clock, self.policies)
+
+    def limit(self, policies: Policies) -> None:
+        """Use other limits and budgets from now on."""
+        self.policies = policies
+        self.ledger = SqlLedger(self.committer, self.clock, policies)
 
     def close(self) -> None:
         self.committer.close()
@@ -96,8 +100,9 @@ class Rig:
         found = self.results(lease, **changes) if enrichments is None else enrichments
         await self.work.conclude(lease, found, [], self.clock.now())
 
-    async def begin(self, key: AttemptKey = KEY, event_id: str = "evt_1") -> Opened | Cached | InFlight:
-        return await self.ledger.begin(key, event_id=event_id, reserve_micros=20_000, lease_seconds=15.0)
+    async def begin(self, key: AttemptKey = KEY, event_id: str = "evt_1", **changes: Any) -> Begun:
+        given: dict[str, Any] = {"reserve_micros": 20_000, "lease_seconds": 15.0}
+        return await self.ledger.begin(AttemptRequest(key, event_id, **{**given, **changes}))
 
     async def claim(self, owner: str = "run-1", **changes: Any) -> list[OutboxEntry]:
         given: dict[str, Any] = {"work_ids": None, "limit": 500, "lease_seconds": 60.0}

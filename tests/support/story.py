@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from enrichment_dagster.domain.outcome import MissingReason, Outcome
 from enrichment_dagster.ports import (
     Answer,
     AttemptKey,
+    AttemptRequest,
+    CachePolicy,
     DeliveryRetry,
     Enrichment,
     FollowUp,
@@ -134,17 +136,18 @@ class Installation:
         self.clock.move(0.2)
         answer = Answer((RawValue("first_name", FIRST_NAME, 0.9),), request_id)
         key = AttemptKey("apollo", "person", EMAIL_SUBJECT)
-        await self.ledger.settle(Settlement(hit, key, "hit", "", answer, 200, 200, 20_000, 86_400))
+        found = Settlement(hit, key, "hit", answer=answer, http_status=200, latency_ms=200, cost_micros=20_000)
+        await self.ledger.settle(replace(found, cache=CachePolicy(86_400, 86_400)))
         miss = await self._begin(event, "clearbit", "combined")
         self.clock.move(0.3)
         key = AttemptKey("clearbit", "combined", EMAIL_SUBJECT)
         assert miss is not None
-        await self.ledger.settle(Settlement(miss, key, "error", "throttled", None, 429, 300))
+        await self.ledger.settle(Settlement(miss, key, "error", "throttled", http_status=429, latency_ms=300))
         return True
 
     async def _begin(self, event: Event, provider: str, purpose: str) -> str | None:
         key = AttemptKey(provider, purpose, EMAIL_SUBJECT)
-        begun = await self.ledger.begin(key, event_id=event.event_id, reserve_micros=20_000, lease_seconds=10)
+        begun = await self.ledger.begin(AttemptRequest(key, event.event_id, reserve_micros=20_000, lease_seconds=10))
         return begun.attempt_id if isinstance(begun, Opened) else None
 
     async def enrich(

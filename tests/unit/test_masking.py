@@ -24,6 +24,8 @@ from enrichment_dagster.settings import load_settings
         ("X-Api-Key: abc123", "X-Api-Key: ***"),
         ('{"client_secret":"s3cr3t","a":1}', '{"client_secret":"***","a":1}'),
         ("password = hunter2, next", "password = ***, next"),
+        ("POST /callbacks/apollo/Zk3x-9_aB HTTP/1.1", "POST /callbacks/apollo/*** HTTP/1.1"),
+        ("https://e.example.com/x/callbacks/apollo/Zk3x?a=1", "https://e.example.com/x/callbacks/apollo/***?a=1"),
         ("postgresql://user:pa55@db.example.com/x", "postgresql://***@db.example.com/x"),
     ],
 )

@@ -51,15 +51,9 @@ class Breaker:
             return self  # sent before it opened: the past decides nothing about the probe
         return _opened(min(self.open_for * 2, policy.max_open_seconds), now) if failed else Breaker()
 
-    def shifted(self, by: float) -> Breaker:
-        """Return the breaker with all times moved."""
-        return Breaker(
-            self.window.shifted(by),
-            self.failures_in_row,
-            self.open_for,
-            self.open_until + by,
-            self.probe_until + by,
-        )
+    def put_back(self, by: float, now: float) -> Breaker:
+        """Return the breaker after the clock was put back: an open one is half-open at once."""
+        return Breaker(self.window.shifted(by), self.failures_in_row, self.open_for, now if self.open_for else 0.0)
 
     def to_json(self) -> list[Any]:
         """Return the fields in order."""

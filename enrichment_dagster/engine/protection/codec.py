@@ -6,16 +6,17 @@ from math import isfinite
 from typing import Any
 
 _NUMBERS, _WHOLE = {float, int}, {int}
+_MAX_SECONDS, _MAX_COUNT = 1e11, 10**15  # the year 5138; what every JSON library and database can hold
 
 
 def seconds(raw: Any) -> float:
-    """Return a finite number.
+    """Return a number that can be a time or a duration.
 
     Raises:
         ValueError: it is something else.
     """
-    if type(raw) not in _NUMBERS or not isfinite(raw):
-        raise ValueError("not a finite number")
+    if type(raw) not in _NUMBERS or not abs(raw) < _MAX_SECONDS:  # written so that NaN fails
+        raise ValueError("not a time")
     return float(raw)
 
 
@@ -36,7 +37,7 @@ def count(raw: Any) -> int:
     Raises:
         ValueError: it is something else.
     """
-    if type(raw) is not int or raw < 0:
+    if type(raw) is not int or not 0 <= raw <= _MAX_COUNT:
         raise ValueError("not a count")
     return raw
 
@@ -47,6 +48,10 @@ def all_counts(raw: list[Any]) -> list[int]:
     Raises:
         ValueError, TypeError: it is something else.
     """
-    if type(raw) is not list or not set(map(type, raw)) <= _WHOLE or (raw and min(raw) < 0):
+    if (
+        type(raw) is not list
+        or not set(map(type, raw)) <= _WHOLE
+        or (raw and not 0 <= min(raw) <= max(raw) <= _MAX_COUNT)
+    ):
         raise ValueError("not counts")
     return raw

@@ -33,18 +33,24 @@ class Denied:
 
 
 def admit(
-    state: ProviderState, policy: ProviderPolicy, *, now: float, in_flight: int, send_before: float
+    state: ProviderState,
+    policy: ProviderPolicy,
+    *,
+    now: float,
+    in_flight: float,
+    send_before: float,
+    weight: float = 1.0,
 ) -> tuple[ProviderState, Admitted | Denied]:
     """Decide on one call. ``in_flight`` counts the provider's calls that are not settled, of all processes.
 
     ``send_before`` is the latest time at which sending it still makes sense. A denial returns the state as it came and
-    takes no slot.
+    takes no slot. ``weight`` is the call's share of a request: less than 1 where several queries go in one.
     """
     current = state.at(now)
     denied = _refusal(current, policy, now, in_flight)
     if denied is not None:
         return state, denied
-    send_at, rate = current.rate.book(policy, now)
+    send_at, rate = current.rate.book(policy, now, weight)
     if send_at > send_before:
         return state, Denied("rate_limited", send_at)
     admitted = ProviderState(
@@ -78,7 +84,7 @@ def observe(state: ProviderState, policy: ProviderPolicy, report: CallReport, *,
     )
 
 
-def _refusal(state: ProviderState, policy: ProviderPolicy, now: float, in_flight: int) -> Denied | None:
+def _refusal(state: ProviderState, policy: ProviderPolicy, now: float, in_flight: float) -> Denied | None:
     if policy.lifetime_calls is not None and state.lifetime_calls >= policy.lifetime_calls:
         return Denied("lifetime_cap", None)
     refused_until = state.breaker.refused_until(now)

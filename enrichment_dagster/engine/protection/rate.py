@@ -31,15 +31,18 @@ class Rate:
     limit: int = 0  # calls per ``limit_seconds``, as the vendor's headers say; 0 = they said nothing
     limit_seconds: float = 0.0
 
-    def book(self, policy: ProviderPolicy, now: float) -> tuple[float, Rate]:
-        """Return when the next call may be sent, and the state if it takes that slot."""
+    def book(self, policy: ProviderPolicy, now: float, weight: float = 1.0) -> tuple[float, Rate]:
+        """Return when the next call may be sent, and the state if it takes that slot.
+
+        ``weight`` is its share of a call: less than 1 where several queries go in one.
+        """
         earliest = max(now, self.paused_until)
         per_second, burst = self._pace(policy)
         if per_second is None:
             return earliest, self
         interval = 1 / per_second
         send_at = max(earliest, self.arrival - (burst - 1) * interval)
-        arrival = max(self.arrival, send_at) + interval
+        arrival = max(self.arrival, send_at) + interval * weight
         return send_at, Rate(arrival, self.paused_until, self.limit, self.limit_seconds)
 
     def observe(self, report: CallReport, now: float) -> Rate:
@@ -51,9 +54,9 @@ class Rate:
         limit, limit_seconds = _limit_of(quota) or (self.limit, self.limit_seconds)
         return Rate(self.arrival, paused_until, limit, limit_seconds)
 
-    def shifted(self, by: float) -> Rate:
-        """Return the state with all times moved."""
-        return Rate(self.arrival + by, self.paused_until + by, self.limit, self.limit_seconds)
+    def without_waits(self) -> Rate:
+        """Return the state with a full bucket and no pause; the learned limit stays."""
+        return Rate(limit=self.limit, limit_seconds=self.limit_seconds)
 
     def to_json(self) -> list[float]:
         """Return the fields in order."""

@@ -36,7 +36,8 @@ class ProviderState:
         """Return the state as it is to be read at ``now``.
 
         After the clock was put back, pauses and open breakers would last until it has caught up, perhaps for days. So
-        all times move back with it: what was to last another ten seconds still does.
+        what was counted moves back with the clock, and what was waited for is taken to be over: how much of the wait
+        has passed can't be known.
         """
         if self.seen_at - now <= MAX_SKEW_SECONDS:
             return self
@@ -44,9 +45,9 @@ class ProviderState:
         return ProviderState(
             now,
             self.lifetime_calls,
-            self.rate.shifted(by),
-            self.breaker.shifted(by),
-            self.switch.shifted(by),
+            self.rate.without_waits(),
+            self.breaker.put_back(by, now),
+            self.switch.put_back(by),
             self.latencies,
         )
 

@@ -38,9 +38,9 @@ class Switch:
             return Switch(window, demoted=True, demoted_at=now, probed_at=now)
         return Switch(window)
 
-    def shifted(self, by: float) -> Switch:
-        """Return the switch with all times moved."""
-        return Switch(self.window.shifted(by), self.demoted, self.demoted_at + by, self.probed_at + by, self.oks_in_row)
+    def put_back(self, by: float) -> Switch:
+        """Return the switch after the clock was put back: a probe is due at once."""
+        return Switch(self.window.shifted(by), self.demoted, self.demoted_at + by, 0.0, self.oks_in_row)
 
     def to_json(self) -> list[Any]:
         """Return the fields in order."""

@@ -1,13 +1,55 @@
 """Every lookup against the emulators: what they know of a person comes out in our fields."""
 
+import asyncio
+
 import pytest
+from lookup_cases import CASES, by_field
+from support.loopback import loopback, reply
 from support.remote import settings_for
 
 from enrichment_dagster.errors import ProviderError
 from enrichment_dagster.http import RemoteClients
-from enrichment_dagster.ports import Query
+from enrichment_dagster.ports import Answer, Pending, Query
 from enrichment_dagster.providers.registry import build_lookups
 from enrichment_dagster.sandbox import SandboxConfig, parse_plan, running_sandbox
+from enrichment_dagster.sandbox.app import SandboxApp
+from enrichment_dagster.sandbox.state import SandboxState
+
+NOWHERE = "http://127.0.0.1:9/callback"
+ROUTES = {
+    "apollo.person": "/apollo/api/v1/people/match",
+    "apollo.company": "/apollo/api/v1/organizations/enrich",
+    "apollo.executives": "/apollo/api/v1/mixed_people/api_search",
+    "apollo.contacts": "/apollo/api/v1/mixed_people/api_search",
+    "apollo.news": "/apollo/api/v1/news_articles/search",
+    "apollo.phone": "/apollo/api/v1/webhook_result/",
+    "clearbit.combined": "/clearbit/v2/combined/find",
+    "clearbit.person": "/clearbit/v2/people/find",
+    "clearbit.company": "/clearbit/v2/companies/find",
+    "zerobounce.verification": "/zerobounce/v2/validate",
+    "people_data_labs.person": "/people_data_labs/v5/person/enrich",
+    "people_data_labs.company": "/people_data_labs/v5/company/enrich",
+    "hunter.email": "/hunter/v2/email-finder",
+    "hunter.verification": "/hunter/v2/email-verifier",
+}
+BULK_ROUTES = {
+    "apollo.person": "/apollo/api/v1/people/bulk_match",
+    "apollo.company": "/apollo/api/v1/organizations/bulk_enrich",
+    "zerobounce.verification": "/zerobounce/v2/validatebatch",
+    "people_data_labs.person": "/people_data_labs/v5/person/bulk",
+}
+EMULATED = {path for _, path in SandboxApp(SandboxState(SandboxConfig(people=1, companies=1)))._routes}
+
+
+def needs(name, routes=None):
+    path = (routes or ROUTES)[name]
+    return pytest.mark.skipif(path not in EMULATED, reason=f"the sandbox does not emulate {path}")
+
+
+every_lookup = pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in CASES])
+every_bulk_lookup = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=needs(name, BULK_ROUTES)) for name in BULK_ROUTES]
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +74,23 @@ async def lookups(sandbox, faults):
 
 
 def query_of(person):
-    return Query(email=person.email, domain=person.domain)
+    return Query(
+        email=person.email,
+        domain=person.domain,
+        first_name=person.first_name,
+        last_name=person.last_name,
+        company_name=person.company.name if person.company else None,
+    )
 
 
-async def test_dana_is_known_to_all(sandbox, lookups):
-    query = query_of(sandbox.world.all_people[0])
-    for lookup in lookups.values():
-        assert (await lookup.fetch(query, 3)).is_hit, lookup.name
+@every_lookup
+async def test_dana_is_known_to_all(sandbox, lookup, name):
+    answer = await lookup.fetch(query_of(sandbox.world.all_people[0]), 3, NOWHERE)
+    if lookup.calls_back:
+        assert isinstance(answer, Pending)
+    else:
+        assert answer.is_hit
+        assert set(by_field(answer)) <= lookup.gives
 
 
 async def test_hits_and_misses_are_those_of_the_world(sandbox, lookups):
@@ -48,6 +100,90 @@ async def test_hits_and_misses_are_those_of_the_world(sandbox, lookups):
         assert apollo.is_hit == person.apollo_knows
         company = sandbox.world.company_by_domain(person.domain)
         assert clearbit.is_hit == (person.clearbit_knows or bool(company and company.clearbit_knows))
+
+
+@every_bulk_lookup
+async def test_many_at_once_are_answered_as_one_by_one(sandbox, lookup, name):
+    people = sandbox.world.all_people[: min(lookup.bulk_size, 40)]
+    queries = [query_of(person) for person in people if lookup.subject(query_of(person))]
+    together = await lookup.fetch_many(queries, 3)
+    apart = [await lookup.fetch(query, 3) for query in queries]
+    assert [by_field(answer) for answer in together] == [by_field(answer) for answer in apart]
+    assert any(answer.is_hit for answer in together)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=needs(name)) for name in ("apollo.executives", "apollo.contacts")],
+)
+async def test_people_of_a_company_are_people_of_the_world(sandbox, lookup, name):
+    colleagues = {}
+    for person in sandbox.world.all_people:
+        colleagues.setdefault(person.domain, set()).add(f"{person.first_name} {person.last_name}")
+    found = 0
+    for domain in list(colleagues)[:40]:
+        answer = await lookup.fetch(Query(domain=domain), 3)
+        entries = by_field(answer).get(lookup.field, [])
+        assert {entry["name"] for entry in entries} <= colleagues[domain]
+        assert len(entries) <= answer.units <= lookup.max_units
+        found += len(entries)
+    assert found
+
+
+@pytest.mark.parametrize("name", [pytest.param("apollo.news", marks=needs("apollo.news"))])
+async def test_news_are_the_same_with_and_without_the_organizations_id(sandbox, lookups, name):
+    query = query_of(sandbox.world.all_people[0])
+    ids = (await lookups["apollo.company"].fetch(query, 3)).ids
+    found = await lookups[name].fetch(query, 3)
+    known = await lookups[name].fetch(Query(domain=query.domain, ids=ids), 3)
+    assert by_field(found) == by_field(known) != {}
+    assert (found.units, known.units) == (2, 1)
+
+
+@pytest.mark.parametrize("name", [pytest.param("hunter.email", marks=needs("hunter.email"))])
+async def test_an_address_that_is_found_is_the_persons(sandbox, lookup, name):
+    people = [person for person in sandbox.world.all_people[:100] if lookup.subject(query_of(person))]
+    found = [(person.email, by_field(await lookup.fetch(query_of(person), 3)).get("email")) for person in people]
+    assert {ours for _, ours in found} > {None}
+    assert all(ours in (None, theirs) for theirs, ours in found)
+
+
+async def _answer_of(phone, pending, query):
+    async with asyncio.timeout(10):
+        while isinstance(pending, Pending):
+            pending = await phone.poll(pending.request_id, query, 3)
+            await asyncio.sleep(0.05)
+    return pending
+
+
+@pytest.fixture
+def quick_sandbox():
+    with running_sandbox(SandboxConfig(people=20, companies=5, callback_delay_seconds=0.2)) as running:
+        running.state.plan = parse_plan({"endpoints": {"*": {"latency": 0}}})
+        yield running
+
+
+@needs("apollo.phone")
+async def test_a_phone_is_posted_and_polled_alike(quick_sandbox):
+    """The emulator answers after a real fifth of a second: what is shown is that its callback can be read."""
+    query, called = query_of(quick_sandbox.world.all_people[0]), asyncio.Event()
+
+    async def take(writer):
+        await reply(200, {})(writer)
+        called.set()
+
+    async with RemoteClients() as clients, loopback() as ours:
+        ours.answer(take)
+        phone = build_lookups(settings_for(quick_sandbox.url, by_path=True), clients)["apollo.phone"]
+        pending = await phone.fetch(query, 3, f"{ours.url}/callbacks/token")
+        assert isinstance(pending, Pending)
+        async with asyncio.timeout(10):
+            await called.wait()
+        posted = phone.read_callback(ours.requests[0].json)
+        polled = await _answer_of(phone, pending, query)
+    assert isinstance(polled, Answer)
+    assert by_field(posted) == by_field(polled)
+    assert posted.request_id == polled.request_id == pending.request_id
 
 
 @pytest.mark.parametrize(
@@ -60,19 +196,33 @@ async def test_hits_and_misses_are_those_of_the_world(sandbox, lookups):
         ({"hang_rate": 1}, {"timeout"}),
     ],
 )
-async def test_faults_are_named(sandbox, lookups, faults, settings, reasons):
+@every_lookup
+async def test_faults_are_named(sandbox, lookup, faults, settings, reasons, name):
     faults("*", **settings)
-    for lookup in lookups.values():
-        with pytest.raises(ProviderError) as caught:
-            await lookup.fetch(query_of(sandbox.world.all_people[0]), 0.3)
-        assert caught.value.reason in reasons
+    with pytest.raises(ProviderError) as caught:
+        await lookup.fetch(query_of(sandbox.world.all_people[0]), 0.3, NOWHERE)
+    assert caught.value.reason in reasons
 
 
-async def test_wrong_types_never_crash(sandbox, lookups, faults):
+@every_lookup
+async def test_wrong_types_never_crash(sandbox, lookup, faults, name):
     faults("*", wrong_type_rate=1)
-    for person in sandbox.world.all_people[:30]:
-        for lookup in lookups.values():
-            try:
-                await lookup.fetch(query_of(person), 3)
-            except ProviderError as error:
-                assert error.reason in {"malformed", "unauthorized"}  # noqa: PT017
+    people = [person for person in sandbox.world.all_people[:30] if lookup.subject(query_of(person))]
+    for person in people:
+        try:
+            await lookup.fetch(query_of(person), 3, NOWHERE)
+        except ProviderError as error:
+            assert error.reason in {"malformed", "unauthorized"}  # noqa: PT017
+
+
+@every_bulk_lookup
+async def test_wrong_types_in_many_at_once_never_crash(sandbox, lookup, faults, name):
+    faults("*", wrong_type_rate=1)
+    queries = [query_of(person) for person in sandbox.world.all_people[: min(lookup.bulk_size, 30)]]
+    for _ in range(5):
+        try:
+            results = await lookup.fetch_many(queries, 3)
+        except ProviderError as error:
+            assert error.reason in {"malformed", "unauthorized"}  # noqa: PT017
+        else:
+            assert len(results) == len(queries)

@@ -1,12 +1,14 @@
 """One sandbox for all tests of this folder, emptied before each of them."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from enrichment_dagster.sandbox import RunningSandbox, SandboxConfig, parse_plan, running_sandbox
 
@@ -97,3 +99,50 @@ class Client:
 async def client(sandbox: RunningSandbox) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession() as session:
         yield Client(session, sandbox.url)
+
+
+class Receiver:
+    """What a vendor calls back: keeps the headers and JSON of each POST, and answers with `status`."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.status = 200
+        self._calls: asyncio.Queue[tuple[Mapping[str, str], Any]] = asyncio.Queue()
+
+    async def receive(self, request: web.Request) -> web.Response:
+        await self._calls.put((request.headers, await request.json()))
+        return web.Response(status=self.status)
+
+    async def next(self) -> tuple[Mapping[str, str], Any]:
+        return await asyncio.wait_for(self._calls.get(), 5)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiving = Receiver()
+    app = web.Application()
+    app.router.add_post("/hook", receiving.receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    receiving.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    yield receiving
+    await runner.cleanup()
+
+
+@pytest.fixture(scope="session")
+def quick_sandbox() -> Iterator[RunningSandbox]:
+    """A small sandbox that calls back soon, and once more."""
+    config = SandboxConfig(
+        people=400, companies=40, callback_delay_seconds=0.01, callback_repeats=1, clay_lifetime=3,
+        faults=parse_plan(NO_LATENCY),
+    )  # fmt: skip
+    with running_sandbox(config) as running:
+        yield running
+
+
+@pytest.fixture
+async def quick_client(quick_sandbox: RunningSandbox) -> AsyncIterator[Client]:
+    quick_sandbox.state.counters.reset()
+    async with aiohttp.ClientSession() as session:
+        yield Client(session, quick_sandbox.url)

@@ -24,6 +24,13 @@ def differences(sample: Any, actual: Any, path: str = "$") -> list[str]:
     return []
 
 
+def assert_shape(expected: Any, actual: Any) -> None:
+    """The actual answer fits, and would not if the emulator gave any one of its keys another name."""
+    assert differences(expected, actual) == []
+    for renamed in with_one_key_renamed(actual):
+        assert differences(expected, renamed) != []
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"

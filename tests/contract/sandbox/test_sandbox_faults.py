@@ -83,6 +83,7 @@ def test_exact_entries_override_field_by_field():
         {"endpoints": {"*": {"error_rate": True}}},
         {"endpoints": {"*": {"error_rate": -0.1}}},
         {"endpoints": {"*": {"error_rate": 0.6, "hang_rate": 0.6}}},
+        {"endpoints": {"*": {"pending_rate": 1.5}}},
         {"endpoints": {"*": {"latency": -1}}},
         {"endpoints": {"*": {"latency": {"p50_ms": 100}}}},
         {"endpoints": {"*": {"latency": {"p50_ms": 100, "p95_ms": 50}}}},
@@ -127,7 +128,7 @@ async def test_refusals_are_not_billed_and_write_nothing(client, set_faults, kin
     set_faults("*", **{"latency": 0, f"{kind}_rate": 1})
     for method, path, body in calls(made["id"]):
         status, _, _ = await client.call(method, path, json=body)
-        throttled = 403 if "salesforce" in path else 429
+        throttled = 403 if "salesforce" in path or "hunter" in path else 429
         assert status == (503 if kind == "error" else throttled), path
     assert (await client.counters())["billed_total"] == 0
     assert await client.writes() == []
@@ -137,8 +138,25 @@ def calls(contact_id):
     return [
         ("POST", "/apollo/api/v1/people/match", {"email": DANA}),
         ("GET", "/apollo/api/v1/organizations/enrich?domain=northwind-parts.com", None),
+        ("POST", "/apollo/api/v1/people/bulk_match", {"details": [{"email": DANA}]}),
+        ("POST", "/apollo/api/v1/organizations/bulk_enrich", {"domains": ["northwind-parts.com"]}),
+        ("POST", "/apollo/api/v1/mixed_people/api_search", {}),
+        ("POST", "/apollo/api/v1/news_articles/search", {"organization_ids": ["x"]}),
+        ("GET", "/apollo/api/v1/webhook_result/1", None),
+        ("POST", "/apollo/api/v1/usage_stats/credit_usage_stats", None),
         ("GET", FIND, None),
+        ("GET", f"/clearbit/v2/people/find?email={DANA}", None),
+        ("GET", "/clearbit/v2/companies/find?domain=northwind-parts.com", None),
+        ("GET", f"/people_data_labs/v5/person/enrich?email={DANA}", None),
+        ("POST", "/people_data_labs/v5/person/bulk", {"requests": [{"params": {"email": DANA}}]}),
+        ("GET", "/people_data_labs/v5/company/enrich?website=northwind-parts.com", None),
+        ("GET", "/hunter/v2/email-finder?domain=northwind-parts.com&first_name=Dana&last_name=Reyes", None),
+        ("GET", f"/hunter/v2/email-verifier?email={DANA}", None),
         ("GET", f"/zerobounce/v2/validate?api_key=sandbox-a&email={DANA}", None),
+        ("POST", "/zerobounce/v2/validatebatch", {"api_key": "sandbox-a", "email_batch": [{"email_address": DANA}]}),
+        ("POST", "/openai/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "{}"}]}),
+        ("POST", "/clay/v1/webhook/leads", {"email": DANA}),
+        ("GET", "/competitors/v1/companies/northwind-parts.com/competitors", None),
         ("GET", f"{CONTACTS}/{contact_id}", None),
         ("PATCH", f"{CONTACTS}/{contact_id}", {"properties": {"city": "x"}}),
         ("POST", f"{CONTACTS}/batch/read", {"inputs": [{"id": contact_id}]}),
@@ -152,6 +170,12 @@ def calls(contact_id):
 
 def test_every_endpoint_is_tried_above():
     assert len(calls("1")) == len(ENDPOINTS)
+
+
+async def test_an_answer_that_is_no_json_is_not_retyped(client, set_faults):
+    set_faults("apollo.people_match", wrong_type_rate=1)
+    call = client.call("POST", "/apollo/api/v1/people/match", json={"email": DANA}, headers={"x-api-key": "foreign"})
+    assert (await call)[0] == 401
 
 
 async def test_spoilt_answers_are_billed(client, set_faults):

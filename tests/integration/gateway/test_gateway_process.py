@@ -5,6 +5,8 @@ import sqlite3
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy
+from support.environment import SANDBOX_KEYS, SMALL_CONFIG
 from support.gateway import GatewayProcess
 from support.intake import (
     FLOW_SECRET,
@@ -15,6 +17,9 @@ from support.intake import (
     flow_headers,
     hubspot_headers,
 )
+from support.late import TOKEN, keep_call
+
+from enrichment_dagster.store.database import open_sqlite
 
 pytestmark = pytest.mark.stack
 
@@ -94,3 +99,26 @@ def test_secrets_and_personal_data_are_not_in_the_log(start):
     assert "bad_secret" in log
     for text in (*SECRETS.values(), "a-wrong-secret", "dana", "Northwind"):
         assert text not in log
+
+
+def test_a_callback_token_is_not_in_the_log(start, tmp_path):
+    """Neither in an access log, nor in what is logged of a forged or an unreadable answer, nor in a traceback."""
+    config = tmp_path / "enrichment.yaml"
+    config.write_text(SMALL_CONFIG, encoding="utf-8")
+    gateway = start(**{**SANDBOX_KEYS, **SECRETS, "ENRICHMENT_CONFIG": str(config)})
+    client = gateway.wait_until_ready()
+    ops = open_sqlite(tmp_path / "home" / "ops.db")
+    with ops.write() as connection:
+        keep_call(connection, now=datetime.now(UTC), lookup="clearbit.combined", state="opened")
+    path, body = f"/callbacks/clearbit/{TOKEN}", encode({"status": "done"})
+    assert client.post(path, body, {}).content["error"]["reason"] == "no_callback"
+    assert client.post(path.replace("clearbit", "apollo"), body, {}).status == 404
+    with ops.write() as connection:
+        connection.execute(sqlalchemy.text("ALTER TABLE attempts RENAME TO attempts_away"))
+    assert client.post(path, body, {}).status == 503
+    ops.dispose()
+    gateway.end()
+    log = gateway.log.read_text()
+    assert "no_callback" in log
+    assert "Traceback" in log
+    assert TOKEN not in log

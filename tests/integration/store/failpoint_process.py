@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from support.builders import a_plan, an_event
 from support.clock import START
-from support.ports import PlainMapper, ScriptedCrm, ScriptedLookup, hit
+from support.ports import FixedStandings, PlainMapper, ScriptedCrm, ScriptedLookup, hit
 from support.rig import LANE, Rig
 
 from enrichment_dagster.clock import SystemClock
@@ -30,9 +30,9 @@ from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.normalise import normalise, normalise_domain, personal_reason
 from enrichment_dagster.engine.batch import BatchRunner
 from enrichment_dagster.engine.delivery import Deliverer
-from enrichment_dagster.engine.purchase import Buyer, CachePolicy
+from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
-from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate
+from enrichment_dagster.ports import CachePolicy, CrmFailure, CrmRecord, RecordUpdate
 
 RECORD = RecordRef("hubspot", "contact", "1")
 POLICY = Policy.of(target_seconds=60, min_linger_seconds=5, at_once=2, per_minute=20, batch=500)
@@ -167,6 +167,7 @@ async def run(rig: Rig, batch_id: str, owner: str, lookup: WorldLookup, crm: Wor
         work=rig.work,
         crms={"hubspot": crm},
         mapper=PlainMapper(),
+        standings=FixedStandings(),
         buyer=Buyer(rig.ledger, rig.clock, RetryPolicy(3, 0.1, 1), CachePolicy(3_600, 600), rng),
         validate=lambda candidates: (list(candidates), []),
         clock=rig.clock,

@@ -13,17 +13,30 @@ from support.ports import ScriptedLookup, hit
 from support.rig import KEY
 
 from enrichment_dagster.clock import SystemClock
-from enrichment_dagster.engine.purchase import Buyer, CachePolicy
+from enrichment_dagster.engine.purchase import Asker, Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
-from enrichment_dagster.ports import Answer, AttemptKey, Cached, InFlight, Opened, Query, RawValue, Settlement
+from enrichment_dagster.ports import (
+    Answer,
+    AttemptKey,
+    Cached,
+    CachePolicy,
+    InFlight,
+    Opened,
+    Query,
+    RawValue,
+    Settlement,
+)
 from enrichment_dagster.store.ledger import SqlLedger
 from enrichment_dagster.store.tables import attempts, cache
 
 ANSWER = Answer((RawValue("title", "CTO", 0.9), RawValue("tech_stack", ["Go"], 1.0)), "req-1")
 
 
+MEMORY = CachePolicy(60.0, 60.0)
+
+
 def settlement(opened, outcome="hit", answer=ANSWER, **changes):
-    given = {"http_status": 200, "latency_ms": 120, "cost_micros": 20_000, "cache_seconds": 60.0}
+    given = {"http_status": 200, "latency_ms": 120, "cost_micros": 20_000, "cache": MEMORY}
     return Settlement(opened.attempt_id, KEY, outcome, answer=answer, **{**given, **changes})
 
 
@@ -82,7 +95,7 @@ async def test_subjects_do_not_wait_for_each_other(rig):
     found = await asyncio.gather(*(rig.begin(key) for key in keys))
     assert all(isinstance(item, Opened) for item in found)
     await asyncio.gather(*(
-        rig.ledger.settle(Settlement(item.attempt_id, key, "hit", answer=ANSWER, cache_seconds=60))
+        rig.ledger.settle(Settlement(item.attempt_id, key, "hit", answer=ANSWER, cache=MEMORY))
         for key, item in zip(keys, found, strict=True)
     ))  # fmt: skip
     assert {row["state"] for row in rig.rows(attempts)} == {"hit"}
@@ -130,7 +143,7 @@ async def test_fifty_askers_of_two_buyers_make_one_call(rig, other):
     ]
     deadline = clock.monotonic() + 20
     found = await asyncio.gather(*(
-        buyers[n % 2].ask(lookup, Query(email="jane.doe@acme.com"), KEY.subject_key, event_id="e", deadline=deadline)
+        buyers[n % 2].ask(lookup, Query(email="jane.doe@acme.com"), KEY.subject_key, Asker("e", "e", deadline))
         for n in range(50)
     ))  # fmt: skip
     assert len(lookup.calls) == 1

@@ -21,6 +21,7 @@ def test_durations_have_the_unit_that_suits_them(seconds: float, text: str) -> N
         ("email:jane.doe@acme.com", "email:j***@acme.com"),
         ("email:j@acme.com", "email:***@acme.com"),
         ("email:odd", "email:***"),
+        ("person:jane.doe@acme.com", "person:j***@acme.com"),
         ("domain:acme.com", "domain:acme.com"),
     ],
 )

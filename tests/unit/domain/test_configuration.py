@@ -29,7 +29,7 @@ def problems(text: str) -> list[str]:
 
 def test_the_shipped_file_is_valid():
     config = parse_config(SHIPPED.read_text(encoding="utf-8"))
-    assert config.event_types["lead_created"].fields[0] == "email"
+    assert config.event_types["lead_created"].lanes.standard.fields[0] == "email"
     assert config.crm.object_config("salesforce", "lead") is not None
 
 
@@ -42,7 +42,7 @@ def test_the_small_file_of_the_tests_is_valid_and_complete_by_defaults():
 
 def test_groups_are_resolved_without_repeats():
     config = parse_config(changed(("[email, title, company_name]", "[title, contact, verification]")))
-    assert config.event_types["lead_created"].fields == (
+    assert config.event_types["lead_created"].lanes.standard.fields == (
         "title", "email", "first_name", "last_name", "seniority", "city", "state", "country", "email_status",
     )  # fmt: skip
 
@@ -59,15 +59,15 @@ def test_all_problems_are_reported_at_once_those_inside_entries_and_those_betwee
         ("client_secret_envs: [HUBSPOT_CLIENT_SECRET]", "client_secret_envs: []\n    tolerance: 3"),
     )
     assert problems(text) == [
-        "line 17: providers.clearbit.lookups.combined.price_usd: Input should be greater than or equal to 0",
-        "line 31: intake.hubspot.client_secret_envs: List should have at least 1 item after validation, not 0",
-        "line 32: intake.hubspot.tolerance: Extra inputs are not permitted",
-        "line 5: event_types.lead_created.wanted.1: no field or group is called titel",
-        "line 6: event_types.lead_created.waterfall.1: no provider offers clearbit.combi",
-        "line 3: event_types.lead_created.deadline_seconds: must be smaller than latency_target_seconds (20), "
-        "which includes waiting; it is 25",
-        "line 22: crm.hubspot.objects.contact.mapping.firma: no field is called firma",
-        "line 22: crm.hubspot.objects.contact.mapping: mapping.email and mapping.title go to the same property, email",
+        "line 19: providers.clearbit.lookups.combined.price_usd: Input should be greater than or equal to 0",
+        "line 33: intake.hubspot.client_secret_envs: List should have at least 1 item after validation, not 0",
+        "line 34: intake.hubspot.tolerance: Extra inputs are not permitted",
+        "line 7: event_types.lead_created.lanes.standard.wanted.1: no field or group is called titel",
+        "line 8: event_types.lead_created.lanes.standard.waterfall.1: no provider offers clearbit.combi",
+        "line 6: event_types.lead_created.lanes.standard.deadline_seconds: must be smaller than "
+        "latency_target_seconds (20), which includes waiting; it is 25",
+        "line 24: crm.hubspot.objects.contact.mapping.firma: no field is called firma",
+        "line 24: crm.hubspot.objects.contact.mapping: mapping.email and mapping.title go to the same property, email",
     ]
 
 
@@ -77,17 +77,17 @@ def test_all_problems_are_reported_at_once_those_inside_entries_and_those_betwee
         ("version: 1", "version: 2", "line 1: version: Input should be 1"),
         ("version: 1\n", "", "version: Field required"),
         ("  lead_created:", "  Lead-Created:", "line 3: event_types.Lead-Created.[key]: String should match pattern"),
-        ("email: email, ", "", "line 22: crm.hubspot.objects.contact.mapping: email is missing"),
-        ("status: enrichment_status", "status: company", "line 22: crm.hubspot.objects.contact.mapping: "),
-        ("api_key_env: APOLLO_API_KEY", "api_key_env: secret", "line 10: providers.apollo.api_key_env: String should"),
+        ("email: email, ", "", "line 24: crm.hubspot.objects.contact.mapping: email is missing"),
+        ("status: enrichment_status", "status: company", "line 24: crm.hubspot.objects.contact.mapping: "),
+        ("api_key_env: APOLLO_API_KEY", "api_key_env: secret", "line 12: providers.apollo.api_key_env: String should"),
         (
             "price_usd: 0.02",
             "price_usd: cheap",
-            "line 12: providers.apollo.lookups.person.price_usd: Input should be a",
+            "line 14: providers.apollo.lookups.person.price_usd: Input should be a",
         ),
-        ("https://api.apollo.io", "api.apollo.io", "line 9: providers.apollo.base_url: Input should be a valid URL"),
-        ("      contact:", "      deal:", "line 21: crm.hubspot.objects.deal.[key]: Input should be 'contact'"),
-        ("  clearbit:", "  apollo:", "line 13: providers.apollo: stands here for the second time"),
+        ("https://api.apollo.io", "api.apollo.io", "line 11: providers.apollo.base_url: Input should be a valid URL"),
+        ("      contact:", "      deal:", "line 23: crm.hubspot.objects.deal.[key]: Input should be 'contact'"),
+        ("  clearbit:", "  apollo:", "line 15: providers.apollo: stands here for the second time"),
     ],
 )
 def test_a_single_mistake_is_shown_at_its_line(old, new, expected):

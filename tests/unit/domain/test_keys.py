@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment_dagster.domain.event import RecordRef
-from enrichment_dagster.domain.keys import dedup_key, domain_subject, email_subject, event_id, idempotency_key
+from enrichment_dagster.domain.keys import (
+    dedup_key,
+    domain_subject,
+    email_subject,
+    event_id,
+    idempotency_key,
+    person_subject,
+)
 
 parts = st.lists(st.text(max_size=6), min_size=1, max_size=4)
 
@@ -28,6 +35,25 @@ def test_no_two_lists_of_parts_share_a_key(one, other):
 def test_a_person_is_one_person_whatever_the_case_or_tag_of_the_address():
     assert email_subject(" Jane.Doe+Demo@ACME.com ") == email_subject("jane.doe@acme.com") == "email:jane.doe@acme.com"
     assert email_subject("jane@acme.com") != email_subject("jane@acme.org")
+
+
+def test_a_person_known_by_name_is_one_person_however_the_name_is_written():
+    assert person_subject(" Mary Ann", "O'Brien ", "ACME.com") == person_subject("mary-ann", "o brien", "acme.com")
+    assert person_subject("Jane", "Doe", "acme.com") == "person:jane.doe@acme.com"
+    assert person_subject("Zoë", "Müller", "Acme  Corp") == "person:zoë.müller@acme corp"
+
+
+names = st.from_regex(r"[a-z]{1,3}([ .@'-][a-z]{1,3})?", fullmatch=True)
+
+
+@given(names, names, names, names)
+def test_no_two_names_share_a_key(first, last, other_first, other_last):
+    """ "a.b" + "c" and "a" + "b.c" would be one person, were the names not freed of dots."""
+    same = person_subject(first, last, "acme.com") == person_subject(other_first, other_last, "acme.com")
+    plain = str.maketrans(".@' ", "----")
+    assert same == (
+        (first.translate(plain), last.translate(plain)) == (other_first.translate(plain), other_last.translate(plain))
+    )
 
 
 def test_company_and_record_keys_are_readable():

@@ -10,6 +10,7 @@ import pytest
 from support.builders import a_plan, an_item
 from support.clock import ManualClock
 from support.ports import (
+    FixedStandings,
     MemoryLedger,
     NotingWorkStore,
     PlainMapper,
@@ -21,10 +22,10 @@ from support.ports import (
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.engine.batch import BatchRunner
-from enrichment_dagster.engine.purchase import Buyer, CachePolicy
+from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.errors import CrmError, LeaseLost
-from enrichment_dagster.ports import CrmFailure, Lease
+from enrichment_dagster.ports import CachePolicy, CrmFailure, Lease
 
 DOWN = CrmError("server_error", transient=True)
 ANSWER = hit(title="CTO", company_name="Acme", employees=9)
@@ -54,6 +55,7 @@ class Lane:
             crms={"hubspot": self.crm},
             mapper=self.mapper,
             buyer=buyer,
+            standings=FixedStandings(),
             validate=lambda candidates: (list(candidates), []),
             clock=self.clock,
             concurrent_events=self.concurrent,
@@ -216,5 +218,5 @@ class _Dispatching(ScriptedLookup):
         super().__init__()
         self._usual, self._others = usual, others
 
-    async def fetch(self, query, timeout_seconds):
-        return await self._others.get(query.email, self._usual).fetch(query, timeout_seconds)
+    async def fetch(self, query, timeout_seconds, callback_url=""):
+        return await self._others.get(query.email, self._usual).fetch(query, timeout_seconds, callback_url)

@@ -10,10 +10,10 @@ import pytest
 from support.clock import ManualClock
 from support.ports import DOWN, MISS, NO_ANSWER, REFUSED, MemoryLedger, ScriptedLookup, hit
 
-from enrichment_dagster.engine.purchase import Buyer, CachePolicy
+from enrichment_dagster.engine.purchase import Asker, Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.errors import ProviderError
-from enrichment_dagster.ports import AttemptKey, Charge, Query
+from enrichment_dagster.ports import AttemptKey, AttemptRequest, CachePolicy, Charge, Query
 
 QUERY = Query(email="jane.doe@acme.com", domain="acme.com")
 SUBJECT = "email:jane.doe@acme.com"
@@ -39,7 +39,7 @@ def buyer(ledger, clock):
 @pytest.fixture
 def ask(buyer, clock):
     def ask(lookup, *, seconds=25.0, buyer=buyer, event_id="evt_1"):
-        return buyer.ask(lookup, QUERY, SUBJECT, event_id=event_id, deadline=clock.monotonic() + seconds)
+        return buyer.ask(lookup, QUERY, SUBJECT, Asker(event_id, event_id, clock.monotonic() + seconds))
 
     return ask
 
@@ -124,13 +124,13 @@ class TestManyAskers:
         assert mine.cost_micros + theirs.cost_micros == 20_000
 
     async def test_a_dead_workers_attempt_is_taken_over_after_its_lease(self, ask, ledger, clock):
-        await ledger.begin(KEY, event_id="evt_0", reserve_micros=20_000, lease_seconds=15.0)
+        await ledger.begin(AttemptRequest(KEY, "evt_0", reserve_micros=20_000, lease_seconds=15.0))
         started = clock.now()
         assert (await ask(ScriptedLookup(steps=[HIT]))).answer == HIT
         assert timedelta(seconds=15) <= clock.now() - started <= timedelta(seconds=15.5)
 
     async def test_who_waits_for_a_dead_worker_gives_up_at_their_deadline(self, ask, ledger, clock):
-        await ledger.begin(KEY, event_id="evt_0", reserve_micros=20_000, lease_seconds=15.0)
+        await ledger.begin(AttemptRequest(KEY, "evt_0", reserve_micros=20_000, lease_seconds=15.0))
         lookup = ScriptedLookup(steps=[HIT])
         assert (await ask(lookup, seconds=2.0)).failure == "timeout"
         assert lookup.calls == []

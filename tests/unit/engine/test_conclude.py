@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -80,7 +81,7 @@ class TestOutcome:
         assert (found.outcome, found.missing, found.reason) == (Outcome.ENRICHED, {}, "")
 
     def test_everything_there_before_is_unchanged(self):
-        (found,) = concluded(a_draft(*EVERYTHING, bought=set()))
+        (found,) = concluded(a_draft(*EVERYTHING, known=set(WANTED)))
         assert found.outcome is Outcome.UNCHANGED
 
     def test_something_there_is_partial_and_lists_what_is_missing(self):
@@ -109,13 +110,13 @@ class TestFollowUp:
     @pytest.mark.parametrize(("tries", "seconds"), [(0, 300), (1, 1_800)])
     def test_a_transient_failure_is_tried_again_on_the_plans_schedule(self, tries, seconds):
         draft = down(a_draft())
-        draft.item = type(draft.item)(draft.item.work_id, draft.item.kind, draft.item.event, tries)
+        draft.item = replace(draft.item, tries=tries)
         (found,) = concluded(draft)
         assert found.follow_up == FollowUp(START + timedelta(seconds=seconds), tries + 1)
 
     def test_the_schedule_ends(self):
         draft = down(a_draft())
-        draft.item = type(draft.item)(draft.item.work_id, draft.item.kind, draft.item.event, 2)
+        draft.item = replace(draft.item, tries=2)
         (found,) = concluded(draft)
         assert found.follow_up is None
 
@@ -137,7 +138,7 @@ class TestFollowUp:
 
 class TestOutbox:
     def test_only_what_was_bought_is_owed_and_the_status_with_it(self):
-        draft = a_draft(a_value(), a_value("company_name", "Acme"), bought={"title"})
+        draft = a_draft(a_value(), a_value("company_name", "Acme"), known={"company_name"})
         (found,) = concluded(draft)
         assert found.outbox.fill == {"p_title": "CTO"}
         assert found.outbox.assign == {"status": "partial", "missing": "email,employees"}

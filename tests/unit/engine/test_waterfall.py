@@ -10,9 +10,10 @@ from support.clock import ManualClock
 from support.ports import DOWN, MISS, MemoryLedger, ScriptedLookup, hit
 
 from enrichment_dagster.domain.outcome import MissingReason
-from enrichment_dagster.engine.purchase import Buyer, CachePolicy
+from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.engine.waterfall import enrich_event
+from enrichment_dagster.ports import CachePolicy
 
 ALL = {"title": "CTO", "company_name": "Acme", "employees": 250}
 
@@ -55,7 +56,7 @@ class TestOrder:
         draft = await enrich(first, second)
         assert found(draft) == {"email": EMAIL, "title": "CTO", "company_name": "Acme", "employees": 9}
         assert providers(draft)["title"] == "apollo"
-        assert draft.bought == {"title", "company_name", "employees"}
+        assert set(draft.bought) == {"title", "company_name", "employees"}
 
     async def test_no_further_call_when_nothing_useful_can_come_of_it(self, enrich):
         second = clearbit(hit(**ALL))
@@ -98,12 +99,12 @@ class TestWhatIsKnown:
         draft = await enrich(lookup, known={"title": "CTO", "company_name": "Acme"})
         assert found(draft)["title"] == "CTO"
         assert providers(draft)["title"] == "hubspot"
-        assert draft.bought == {"employees"}
+        assert draft.bought == ["employees"]
 
     async def test_a_record_that_has_everything_costs_nothing(self, enrich):
         lookup = apollo(hit(**ALL))
         draft = await enrich(lookup, known=ALL)
-        assert (lookup.calls, draft.bought, draft.cost_micros) == ([], set(), 0)
+        assert (lookup.calls, draft.bought, draft.cost_micros) == ([], [], 0)
 
     async def test_a_value_of_the_record_that_fits_no_form_counts_as_empty(self, enrich):
         draft = await enrich(apollo(hit(employees=250)), known={"employees": "a lot"})

@@ -22,6 +22,7 @@ from enrichment_dagster.http.egress import EgressRefusedError, may_connect, pars
         ("http://[::1]:8080", "/v1", "http://[::1]:8080/v1?q=1"),
         ("http://10.0.0.7", "/v1", "http://10.0.0.7/v1?q=1"),
         ("http://localhost:1", "/v1", "http://localhost:1/v1?q=1"),
+        ("https://api.example.com/hook", "", "https://api.example.com/hook?q=1"),
     ],
 )
 def test_urls(base, path, url):
@@ -39,8 +40,10 @@ def test_base_urls_that_are_refused(base):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "x", "//evil.example/x", "@evil.example", "/a/../b", "/a b", "/a?b", "/a#b", "/a\r\nHost: x", "\\\\x"]
-)
+    "path",
+    ["x", "//evil.example/x", "@evil.example", "/a/../b", "/a/./b", "/.", "/a b", "/a?b", "/a#b", "/a\r\nHost: x",
+     "\\\\x"],
+)  # fmt: skip
 def test_paths_that_are_refused(path):
     with pytest.raises(EgressRefusedError):
         parse_origin("vendor", "https://api.example.com").url(path)

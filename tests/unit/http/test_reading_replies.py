@@ -60,6 +60,7 @@ def test_retry_after_never_fails(value):
         ({"error": {"message": "m", "type": "t"}}, "m"),
         ({"error": "invalid_client", "error_description": "d"}, "invalid_client: d"),
         ([{"errorCode": "C", "message": "m"}], "C: m"),
+        ({"errors": [{"id": "too_many_requests", "code": 403, "details": "d"}]}, "d"),
         ([], ""),
         (["x"], ""),
         ("text", ""),
@@ -74,5 +75,6 @@ def test_what_vendors_say(body, message):
 def test_redacted_text():
     text = "Key s3cr3t-key of dana@x.example and dana%40x.example at https://a.example/p?k=v&email=a@b.c failed\nhere"
     assert redact(text, ["s3cr3t-key"]) == "Key *** of *** and *** at https://a.example/p?*** failed here"
+    assert redact("can't call https://a.example/callbacks/apollo/Zk3x-9_aB", []).endswith("/callbacks/apollo/***")
     assert len(redact("x" * 5000, [])) == 200
     assert redact("a b", ["", "a"]) == "a b"

@@ -61,6 +61,16 @@ async def test_what_goes_out(client, vendor):
     assert (answer.status, answer.body, answer.headers["X-Request-Id"]) == (200, {"a": 1}, "r1")
 
 
+async def test_fields_of_the_client_go_into_every_json_object_and_are_masked(vendor, open_client):
+    vendor.answer(reply(200, {}), reply(200, {}), reply(422, {"message": f"bad {KEY}"}))
+    client = open_client(vendor.url, fields={"api_key": SecretStr(KEY)})
+    await client.request("POST", "/p", timeout_seconds=3, json={"n": 1})
+    await client.request("POST", "/p", timeout_seconds=3, json=[1])
+    error = await failure(client)
+    assert [seen.body for seen in vendor.requests] == [b'{"api_key":"' + KEY.encode() + b'","n":1}', b"[1]", b""]
+    assert error.detail == "bad ***"
+
+
 async def test_a_form(client, vendor):
     vendor.answer(reply(200, {}))
     await client.exchange(Call("POST", "/t", 3, form={"grant": "x", "secret": SecretStr("a&b")}))
@@ -151,6 +161,22 @@ async def test_a_huge_body_is_not_read_to_its_end(client, vendor, declared):
 async def test_the_status_counts_even_if_an_error_page_is_huge(vendor, open_client):
     vendor.answer(reply(503, b"x" * 50_000, "text/html"))
     assert (await failure(open_client(vendor.url, max_body_bytes=1000))).reason == "unavailable"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(200, b"OK", "text/plain"),
+        reply(200, b"{"),
+        reply(200),
+        flood(100, declared=True),
+        flood(100, declared=False),
+    ],
+)
+async def test_where_the_body_does_not_count_a_success_is_one_whatever_comes_with_it(vendor, open_client, answer):
+    vendor.answer(answer)
+    found = await get(open_client(vendor.url, body_counts=False))
+    assert (found.status, found.body) == (200, None)
 
 
 async def test_redirects_are_not_followed(client, vendor):

@@ -1,0 +1,90 @@
+"""From a provider's answer to candidates: our forms, whose value it is, what does not fit set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from enrichment_dagster.domain.fields import FIELDS, FieldValue, Level, RejectedValue
+from enrichment_dagster.domain.normalise import InvalidValueError, normalise
+from enrichment_dagster.engine.draft import Draft, company_key
+from enrichment_dagster.engine.plan import Plan
+from enrichment_dagster.engine.purchase import Purchase
+from enrichment_dagster.ports import Answer, Lookup, RawValue
+
+_RAW_LENGTH = 200
+_UNDELIVERABLE = "invalid"
+
+
+def absorb_answer(draft: Draft, lookup: Lookup, subject: str, purchase: Purchase, plan: Plan) -> None:
+    """Take an answer's values into the draft."""
+    answer = purchase.answer
+    assert answer is not None
+    draft.ids.update(answer.ids)
+    values = [value for value in _values(draft, lookup, subject, purchase, plan) if value is not None]
+    if values and purchase.cost_micros:
+        # The call's price stands once, on the first value that it brought.
+        values[0] = replace(values[0], cost_micros=purchase.cost_micros)
+    draft.knowledge.add(values)
+    if lookup.gives == {"email_status"}:
+        _judge_email(draft, values, purchase.fetched_at)
+
+
+def _values(draft: Draft, lookup: Lookup, subject: str, purchase: Purchase, plan: Plan) -> Sequence[FieldValue | None]:
+    answer = purchase.answer
+    assert answer is not None
+    own_company = _answers_company(answer) or (subject if subject.startswith("domain:") else None)
+    return [_value(draft, lookup, raw, own_company, purchase, plan) for raw in answer.values]
+
+
+def _answers_company(answer: Answer) -> str | None:
+    return company_key(next((raw.value for raw in answer.values if raw.field == "company_domain"), None))
+
+
+def _value(
+    draft: Draft, lookup: Lookup, raw: RawValue, own_company: str | None, purchase: Purchase, plan: Plan
+) -> FieldValue | None:
+    spec = FIELDS.get(raw.field)
+    if spec is None:
+        return None
+    subject_key = (own_company if spec.level is Level.COMPANY else None) or draft.subject_key(raw.field)
+    if subject_key is None:
+        return None
+    try:
+        value = normalise(raw.field, raw.value)
+    except InvalidValueError as error:
+        text = repr(raw.value)[:_RAW_LENGTH]
+        draft.knowledge.rejected.append(RejectedValue(raw.field, text, lookup.provider, str(error)))
+        return None
+    if value is None:
+        return None
+    return FieldValue(
+        field=raw.field,
+        value=value,
+        provider=lookup.provider,
+        subject_key=subject_key,
+        fetched_at=purchase.fetched_at,
+        confidence=raw.confidence,
+        verified_at=purchase.fetched_at if raw.field == "email_status" else None,
+        expires_at=purchase.fetched_at + plan.value_ttl,
+        request_id=purchase.answer.request_id if purchase.answer else "",
+        precedence=plan.precedence(raw.field, lookup.name),
+        stale=purchase.stale,
+    )
+
+
+def _judge_email(draft: Draft, values: Sequence[FieldValue], checked_at: datetime) -> None:
+    """Mark the address as verified; one that we bought and that is undeliverable is forgotten, with its verdict.
+
+    An invalid address is never written: the next provider is asked for another one. What the record itself holds is
+    left to the people who typed it.
+    """
+    email, verdict = draft.knowledge.values.get("email"), next(iter(values), None)
+    if email is None or verdict is None:
+        return
+    if verdict.value == _UNDELIVERABLE and email.precedence:
+        draft.knowledge.refuse("email", email.value)
+        draft.knowledge.reject(verdict, "of_a_refused_address", repr(verdict.value))
+    else:
+        draft.knowledge.add([replace(email, verified_at=checked_at)])

@@ -1,0 +1,84 @@
+"""The plan of one event type and lane: what is wanted, who may give it in which order, and what that may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from enrichment_dagster.domain.fields import FIELDS
+from enrichment_dagster.engine.ordering import candidates, listed_order
+from enrichment_dagster.ports import Lookup
+
+UNLISTED = 1_000
+"""Precedence from which on a value comes from a lookup that the plan does not list for the field: a last resort."""
+
+Mode = Literal["sequential", "parallel", "hedged"]
+Prefer = Literal["listed", "cheapest", "fastest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one lane of an event type does. ``lookups`` are by name, in the order in which the plan lists them."""
+
+    event_type: str
+    wanted: tuple[str, ...]
+    lookups: Mapping[str, Lookup]
+    orders: Mapping[str, tuple[str, ...]]  # field: names of the lookups that may fill it, the most trusted first
+    deadline_seconds: float
+    follow_up_seconds: tuple[float, ...]
+    value_ttl: timedelta
+    lane: str = "standard"
+    mode: Mode = "sequential"
+    prefer: Prefer = "cheapest"
+    budget_micros: int | None = None  # what one event may cost
+    skip_personal: bool = True
+    places: Mapping[str, int] = field(default_factory=dict)  # lookup name: its place in the list
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """Return all fields that the plan's lookups can fill."""
+        return frozenset(name for name, names in self.orders.items() if names)
+
+    def precedence(self, name: str, lookup: str) -> int:
+        """Return the place of a lookup in a field's order: 1 is the most trusted. What it gives unasked comes last."""
+        order = self.orders.get(name, ())
+        return 1 + order.index(lookup) if lookup in order else UNLISTED + self.places.get(lookup, 0)
+
+
+def make_plan(
+    event_type: str,
+    lookups: Sequence[Lookup],
+    *,
+    wanted: Sequence[str],
+    waterfall: Sequence[str] | None = None,
+    own_orders: Mapping[str, Sequence[str]] | None = None,
+    deadline_seconds: float,
+    follow_up_seconds: Sequence[float],
+    value_ttl: timedelta,
+    lane: str = "standard",
+    mode: Mode = "sequential",
+    prefer: Prefer = "cheapest",
+    budget_micros: int | None = None,
+    skip_personal: bool = True,
+) -> Plan:
+    """Return a plan; ``waterfall`` is the order of all fields but those that ``own_orders`` (fields, groups) names."""
+    by_name = {lookup.name: lookup for lookup in lookups}
+    common = list(by_name) if waterfall is None else waterfall
+    orders = {name: candidates(name, listed_order(name, common, own_orders or {}), by_name) for name in FIELDS}
+    return Plan(
+        event_type=event_type,
+        wanted=tuple(wanted),
+        lookups=by_name,
+        orders=orders,
+        deadline_seconds=deadline_seconds,
+        follow_up_seconds=tuple(follow_up_seconds),
+        value_ttl=value_ttl,
+        lane=lane,
+        mode=mode,
+        prefer=prefer,
+        budget_micros=budget_micros,
+        skip_personal=skip_personal,
+        places={name: place for place, name in enumerate(by_name)},
+    )

@@ -1,0 +1,109 @@
+"""Rows of paid calls: finding those in flight, opening new ones, giving up those whose worker died."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Connection, Table, false, or_, select, text, update
+
+from enrichment_dagster.ports import AttemptKey, AttemptRequest
+from enrichment_dagster.store.database import to_ms
+from enrichment_dagster.store.pending import token_hash
+from enrichment_dagster.store.rows import Row
+from enrichment_dagster.store.tables import IN_FLIGHT, attempts
+
+LATE_ANSWER_DAYS = 30
+"""For how long a late answer is waited for: Apollo forgets a request after 30 days."""
+
+AttemptKeyRow = tuple[str, str, str]
+"""Provider, purpose, subject key."""
+
+
+def key_of(key: AttemptKey) -> AttemptKeyRow:
+    """Return a key as rows are looked up by it."""
+    return (key.provider, key.purpose, key.subject_key)
+
+
+def row_key(row: Row) -> AttemptKeyRow:
+    """Return the key of a row of attempts or of the cache."""
+    return (row["provider"], row["purpose"], row["subject_key"])
+
+
+def has_key(table: Table, keys: Iterable[AttemptKeyRow]) -> ColumnElement[bool]:
+    """Return the condition that a row has one of these keys.
+
+    Subjects by provider and purpose, and not tuples: SQLite searches an index for one tuple, for several it reads the
+    whole table (measured: 41 ms for 100 keys in 20,000 rows, this way 1 ms).
+    """
+    subjects: dict[tuple[str, str], list[str]] = {}
+    for provider, purpose, subject_key in sorted(keys):
+        subjects.setdefault((provider, purpose), []).append(subject_key)
+    columns = table.c
+    return or_(
+        false(),
+        *(
+            (columns.provider == provider) & (columns.purpose == purpose) & columns.subject_key.in_(found)
+            for (provider, purpose), found in subjects.items()
+        ),
+    )
+
+
+def open_attempts(connection: Connection, keys: set[AttemptKeyRow]) -> dict[AttemptKeyRow, Row]:
+    """Return the attempts that are in flight or pending, by key."""
+    statement = select(attempts).where(has_key(attempts, keys), text(IN_FLIGHT))
+    return {row_key(row): row for row in connection.execute(statement).mappings()}
+
+
+def give_up_lost(connection: Connection, now: datetime, rev: int) -> None:
+    """Mark calls whose worker died as unknown: they may have been served, so their cost stays held."""
+    statement = (
+        update(attempts)
+        .where(text(IN_FLIGHT), attempts.c.state == "sent", attempts.c.lease_until_ms < to_ms(now))
+        .values(
+            state="unknown",
+            reason="worker_lost",
+            cost_micros=attempts.c.reserved_micros,
+            settled_at_ms=to_ms(now),
+            rev=rev,
+        )
+    )
+    connection.execute(statement)
+
+
+def attempt_row(request: AttemptRequest, send_at: datetime, now: datetime, rev: int) -> dict[str, Any]:
+    """Return the row of a call that may be sent."""
+    return {
+        "attempt_id": uuid4().hex,
+        "provider": request.key.provider,
+        "purpose": request.key.purpose,
+        "subject_key": request.key.subject_key,
+        "event_id": request.event_id,
+        "state": "sent",
+        "role": request.role,
+        "reserved_micros": request.reserve_micros,
+        "sent_at_ms": to_ms(now),
+        "lease_until_ms": to_ms(send_at) + round(request.lease_seconds * 1_000),
+        "rev": rev,
+    }
+
+
+def pending_row(attempt_id: str, lookup: str, query: Mapping[str, Any], now: datetime) -> tuple[str, dict[str, Any]]:
+    """Return a new callback token and the row that knows it by its hash only."""
+    token = secrets.token_urlsafe(32)
+    row = {
+        "attempt_id": attempt_id,
+        "token_hash": token_hash(token),
+        "lookup": lookup,
+        "query": dict(query),
+        "request_id": "",
+        "state": "opened",
+        "created_at_ms": to_ms(now),
+        "next_poll_at_ms": None,
+        "polls": 0,
+        "expires_at_ms": to_ms(now + timedelta(days=LATE_ANSWER_DAYS)),
+    }
+    return token, row

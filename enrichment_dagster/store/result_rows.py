@@ -1,0 +1,82 @@
+"""Between an enrichment's values and steps and their rows in the operational store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from enrichment_dagster.domain.fields import FieldValue
+from enrichment_dagster.ports import Enrichment, Step
+from enrichment_dagster.store.database import from_ms, to_ms
+from enrichment_dagster.store.rows import Row
+from enrichment_dagster.store.tables import MAX_REQUEST_ID, field_values
+
+
+def value_rows(item: Enrichment, rev: int) -> list[dict[str, Any]]:
+    """Return the ledger rows of an enrichment: the values that count and what else was said."""
+    counted = [_value_row(item, value, rev, chosen=True) for value in item.values]
+    return counted + [_value_row(item, value, rev, chosen=False) for value in item.alternatives]
+
+
+def _value_row(item: Enrichment, value: FieldValue, rev: int, *, chosen: bool) -> dict[str, Any]:
+    return {
+        "work_id": item.item.work_id,
+        "event_id": item.item.event.event_id,
+        "subject_key": value.subject_key,
+        "field": value.field,
+        "value": value.value,
+        "provider": value.provider,
+        "confidence": value.confidence,
+        "fetched_at_ms": to_ms(value.fetched_at),
+        "verified_at_ms": None if value.verified_at is None else to_ms(value.verified_at),
+        "expires_at_ms": None if value.expires_at is None else to_ms(value.expires_at),
+        "cost_micros": value.cost_micros,
+        "request_id": value.request_id[:MAX_REQUEST_ID],
+        "precedence": value.precedence,
+        "chosen": chosen,
+        "stale": value.stale,
+        "rev": rev,
+    }
+
+
+def earlier_values(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[FieldValue]]:
+    """Return what providers have told of these events before, by event. Their price stands on the earlier row."""
+    if not event_ids:
+        return {}
+    statement = (
+        select(field_values)
+        .where(field_values.c.event_id.in_(sorted(set(event_ids))), field_values.c.precedence > 0)
+        .order_by(field_values.c.value_id)
+    )
+    found: dict[str, list[FieldValue]] = {}
+    for row in connection.execute(statement).mappings():
+        found.setdefault(row["event_id"], []).append(_value(row))
+    return found
+
+
+def _value(row: Row) -> FieldValue:
+    value = row["value"]
+    return FieldValue(
+        field=row["field"],
+        value=tuple(value) if isinstance(value, list) else value,
+        provider=row["provider"],
+        subject_key=row["subject_key"],
+        fetched_at=from_ms(row["fetched_at_ms"]),
+        confidence=row["confidence"],
+        verified_at=None if row["verified_at_ms"] is None else from_ms(row["verified_at_ms"]),
+        expires_at=None if row["expires_at_ms"] is None else from_ms(row["expires_at_ms"]),
+        request_id=row["request_id"],
+        precedence=row["precedence"],
+        stale=row["stale"],
+    )
+
+
+def step_as_json(step: Step) -> dict[str, Any]:
+    """Return a step as it is stored: what says nothing is left out."""
+    found = {name: value for name, value in asdict(step).items() if value not in (None, "", 0, False, ())}
+    if step.fetched_at is not None:
+        found["fetched_at"] = step.fetched_at.isoformat()
+    return found
