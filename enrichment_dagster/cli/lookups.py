@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,11 @@ def offered_lookups(settings: Settings) -> dict[str, Lookup]:
     Raises:
         ConfigurationError: a provider or lookup has no adapter; lists all of them.
     """
-    return asyncio.run(_build(settings))
+    from enrichment_dagster.http import RemoteClients
+    from enrichment_dagster.providers.registry import build_lookups
+
+    # The clients connect when they are first used, which never happens: there is nothing to close.
+    return build_lookups(settings, RemoteClients(), require_keys=False)
 
 
 def described_lookups(settings: Settings) -> dict[str, Lookup]:
@@ -30,11 +33,3 @@ def described_lookups(settings: Settings) -> dict[str, Lookup]:
     config = settings.config
     providers = {name: provider.model_copy(update={"enabled": True}) for name, provider in config.providers.items()}
     return offered_lookups(replace(settings, config=config.model_copy(update={"providers": providers})))
-
-
-async def _build(settings: Settings) -> dict[str, Lookup]:
-    from enrichment_dagster.http import RemoteClients
-    from enrichment_dagster.providers.registry import build_lookups
-
-    async with RemoteClients() as clients:
-        return build_lookups(settings, clients, require_keys=False)

@@ -56,7 +56,7 @@ def _numbers(item: Mapping[str, Any]) -> list[Any]:
         share_text(item["budget_share"]),
         item["calls"],
         item["hits"],
-        "-" if item["usd_per_hit"] is None else dollars(item["usd_per_hit"]),
+        "-" if item["usd_per_hit"] is None else dollars(round(item["usd_per_hit"], 3)),
     ]
 
 

@@ -65,7 +65,8 @@ def test_exit_codes_reach_the_shell(tmp_path: Path) -> None:
 def test_status_of_a_real_store(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     installation.clock.move(25)
-    installation.dispatch.beat("tick:lead_created")
+    for event_type in installation.settings.config.event_types:
+        installation.dispatch.beat(f"tick:{event_type}")
     installation.close()
     found = run(environment(tmp_path), "status", "--json")
     assert found.returncode == 0, found.stderr

@@ -18,13 +18,19 @@ def read(installation: Installation) -> tuple[int, dict[str, Any]]:
     return result.exit_code, json.loads(result.stdout)
 
 
+def tick(installation: Installation) -> None:
+    """Every lane's sensor ticks now."""
+    for event_type in installation.settings.config.event_types:
+        installation.dispatch.beat(f"tick:{event_type}")
+
+
 async def test_every_received_event_is_accounted_for(installation: Installation) -> None:
     await installation.deliver(await installation.enrich(await installation.receive()))
     installation.clock.move(1)
     await installation.put_off(await installation.enrich(await installation.receive(777), follow_up=False))
     await installation.receive(888)
     installation.clock.move(20)
-    installation.dispatch.beat("tick:lead_created")
+    tick(installation)
     code, report = read(installation)
     assert code == 0
     assert report["healthy"] is True
@@ -50,6 +56,9 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "owed",
         "lanes",
         "spend_usd_24h",
+        "money",
+        "providers",
+        "pending_answers",
         "kept_bodies",
         "projector",
         "beats",
@@ -100,14 +109,14 @@ async def test_an_old_tick_is_a_dead_daemon(installation: Installation) -> None:
     assert code == 1
     assert report["beats"]["tick:lead_created"] == {"at": None, "age_seconds": None, "dead": True}
     installation.clock.move(-20)
-    installation.dispatch.beat("tick:lead_created")
+    tick(installation)
     installation.dispatch.beat("projector", rev=0)
     _, report = read(installation)
     assert report["beats"]["tick:lead_created"]["dead"] is True
     assert report["beats"]["projector"]["dead"] is False
     assert "DEAD" in call(environment(installation.home), "status").stdout
     installation.clock.move(45)
-    installation.dispatch.beat("tick:lead_created")
+    tick(installation)
     _, report = read(installation)
     assert report["beats"]["tick:lead_created"]["dead"] is False
     assert report["problems"] == []
@@ -136,7 +145,7 @@ async def test_watch_refreshes_until_it_is_stopped(installation: Installation, m
 
     monkeypatch.setattr(time, "sleep", pause)
     installation.clock.move(25)
-    installation.dispatch.beat("tick:lead_created")
+    tick(installation)
     result = call(environment(installation.home), "status", "--watch", "--json")
     assert result.exit_code == 0
     assert pauses == [2.0, 2.0]
