@@ -10,7 +10,7 @@ from enrichment_dagster.store.projector import Projector
 from enrichment_dagster.store.warehouse import Warehouse
 from enrichment_dagster.store.warehouse_schema import ensure_schema
 
-_SQL_TYPES = {Kind.INTEGER: "BIGINT", Kind.NUMBER: "DOUBLE", Kind.TAGS: "VARCHAR[]"}
+_SQL_TYPES = {Kind.INTEGER: "BIGINT", Kind.NUMBER: "DOUBLE", Kind.TAGS: "VARCHAR[]", Kind.ENTRIES: "JSON"}
 _OWN_COLUMNS = {"subject_key", "provenance", "first_seen_at", "updated_at"}
 
 
