@@ -65,11 +65,12 @@ def _text(value: Any) -> str:
 def entries_text(entries: Iterable[Entry], keys: Sequence[str]) -> str:
     """Return a list of entries as one text of their first two keys: ``Ada Lovelace, CTO; Bob Byte, CFO``.
 
-    A list that is longer than ``MAX_LIST_TEXT`` is cut after a whole entry and says so at its end.
+    Semicolons stand between entries only, and entries that look the same are named once. A list that is longer than
+    ``MAX_LIST_TEXT`` is cut after a whole entry and says so at its end.
     """
+    lines = (", ".join(str(entry[key]) for key in keys[:2] if key in entry) for entry in entries)
     text = ""
-    for entry in entries:
-        line = ", ".join(str(entry[key]) for key in keys[:2] if key in entry)
+    for line in dict.fromkeys(line.replace(_SEPARATOR, ",") for line in lines):
         longer = f"{text}{_SEPARATOR} {line}" if text else line
         if len(longer) > MAX_LIST_TEXT - len(f"{_SEPARATOR} {_MORE}"):
             return f"{text}{_SEPARATOR} {_MORE}"
@@ -80,7 +81,7 @@ def entries_text(entries: Iterable[Entry], keys: Sequence[str]) -> str:
 def read_entries(text: str, keys: Sequence[str]) -> list[Entry] | None:
     """Return the entries that a CRM's text names; None where it was cut, for it would hide the whole list.
 
-    A name or title with a separator in it comes back in other pieces, which make the same text again.
+    A name with a comma in it comes back in other pieces, which make the same text again.
     """
     parts = [part.strip() for part in text.split(_SEPARATOR) if part.strip()]
     if not parts or parts[-1] == _MORE:

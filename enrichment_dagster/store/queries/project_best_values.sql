@@ -12,7 +12,7 @@ WITH competing AS (
         CASE
             WHEN provider IN ('hubspot', 'salesforce') THEN 0 ELSE greatest(coalesce(precedence, 1), 1)
         END AS precedence,
-        list_sort(string_split(value_text, '; ')) AS parts, -- a CRM orders the choices of a multi-select as it likes
+        list_sort(list_distinct(string_split(value_text, '; '))) AS parts, -- a CRM orders a multi-select as it likes
         min(fetched_at) OVER (PARTITION BY subject_key) AS first_seen_at,
         max(fetched_at) OVER (PARTITION BY subject_key) AS updated_at
     FROM field_values

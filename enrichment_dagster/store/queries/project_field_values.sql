@@ -6,7 +6,7 @@ SELECT
     CASE
         WHEN json_type(value, '$[0]') = 'OBJECT' THEN array_to_string(list_transform(
             from_json(value, '[{"name": "VARCHAR", "title": "VARCHAR", "url": "VARCHAR"}]'),
-            lambda entry: concat_ws(', ', entry.name, entry.title, entry.url)
+            lambda entry: replace(concat_ws(', ', entry.name, entry.title, entry.url), ';', ',')
         ), '; ')
         WHEN json_type(value) = 'ARRAY' THEN array_to_string(from_json(value, '["VARCHAR"]'), '; ')
         ELSE value ->> '$'

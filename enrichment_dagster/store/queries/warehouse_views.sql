@@ -160,8 +160,8 @@ best AS (
         ON
             best.subject_key = origins.subject_key
             AND best.field = origins.field
-            AND best.provider = origins.provenance ->> '$.provider'
-            AND best.event_id = origins.provenance ->> '$.event_id'
+            AND best.provider = (origins.provenance ->> '$.provider')
+            AND best.event_id = (origins.provenance ->> '$.event_id')
             AND best.fetched_at = (origins.provenance ->> '$.fetched_at')::TIMESTAMPTZ
     WHERE coalesce(best.chosen, true)
     QUALIFY row_number() OVER (PARTITION BY best.subject_key, best.field ORDER BY best.value_id DESC) = 1
