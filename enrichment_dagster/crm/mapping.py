@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
-from enrichment_dagster.crm.values import for_hubspot, for_salesforce, is_blank, same
+from enrichment_dagster.crm.values import entries_text, for_hubspot, for_salesforce, is_blank, read_entries, same
 from enrichment_dagster.domain.config import CrmObjectConfig
-from enrichment_dagster.domain.fields import FIELDS, Kind, Value
+from enrichment_dagster.domain.fields import ENTRIES, FIELDS, Entry, Kind, Value
 from enrichment_dagster.ports import WritePlan
 
 Property = str | int | float | bool
@@ -20,20 +20,35 @@ _ENCODERS: Mapping[str, Callable[[Any], Property | None]] = MappingProxyType(
 
 def to_properties(values: Mapping[str, Value], config: CrmObjectConfig, system: str) -> dict[str, Property]:
     """Return the properties that hold these values, in the CRM's form; fields without a property are left out."""
-    encoded = {config.mapping[name]: _ENCODERS[system](v) for name, v in values.items() if name in config.mapping}
+    encode = _ENCODERS[system]
+    encoded = {config.mapping[name]: encode(_plain(name, v)) for name, v in values.items() if name in config.mapping}
     return {name: value for name, value in encoded.items() if value is not None and not is_blank(value)}
 
 
+def _plain(field: str, value: Value) -> Value:
+    """Return a list of entries as text; every other value as it is."""
+    if FIELDS[field].kind is not Kind.ENTRIES:
+        return value
+    return entries_text(cast("Sequence[Entry]", value), ENTRIES[field])
+
+
 def from_properties(properties: Mapping[str, Any], config: CrmObjectConfig) -> dict[str, Any]:
-    """Return the filled fields of a record under our names, as the CRM stores them; blank ones are absent."""
-    found = {name: properties.get(target) for name, target in config.mapping.items()}
-    return {name: _split(name, value) for name, value in found.items() if not is_blank(value)}
+    """Return the filled fields of a record under our names, as the CRM stores them; blank ones are absent.
+
+    A text of entries is read back, so that the list counts as known and is not bought again.
+    """
+    filled = {name: properties.get(target) for name, target in config.mapping.items()}
+    found = {name: _split(name, value) for name, value in filled.items() if not is_blank(value)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _split(field: str, value: Any) -> Any:
-    """Return a multi-select's choices; every other value as it is."""
-    if FIELDS[field].kind is Kind.TAGS and isinstance(value, str):
+    """Return a multi-select's choices, or a text's entries; every other value as it is."""
+    kind = FIELDS[field].kind
+    if kind is Kind.TAGS and isinstance(value, str):
         return [part.strip() for part in value.split(";") if part.strip()]
+    if kind is Kind.ENTRIES and isinstance(value, str):
+        return read_entries(value, ENTRIES[field])
     return value
 
 

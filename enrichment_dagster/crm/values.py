@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from enrichment_dagster.domain.fields import NEVER_VALUES
+from enrichment_dagster.domain.fields import NEVER_VALUES, Entry
 
+MAX_LIST_TEXT = 10_000
+"""The longest text of a list of entries, in characters: a long text area of either CRM takes it."""
+
+_MORE = "\u2026"  # stands last where a list of entries was cut
 _SEPARATOR = ";"  # between the choices of a multi-select, in HubSpot and in Salesforce
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(E[0-9]+)?", re.IGNORECASE)  # neither a phone number nor "01234"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
@@ -56,6 +60,42 @@ def _text(value: Any) -> str:
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
         return _SEPARATOR.join(_text(part) for part in value)
     return str(value)
+
+
+def entries_text(entries: Iterable[Entry], keys: Sequence[str]) -> str:
+    """Return a list of entries as one text of their first two keys: ``Ada Lovelace, CTO; Bob Byte, CFO``.
+
+    Semicolons stand between entries only, and entries that look the same are named once. A list that is longer than
+    ``MAX_LIST_TEXT`` is cut after a whole entry and says so at its end.
+    """
+    lines = (", ".join(str(entry[key]) for key in keys[:2] if key in entry) for entry in entries)
+    text = ""
+    for line in dict.fromkeys(line.replace(_SEPARATOR, ",") for line in lines):
+        longer = f"{text}{_SEPARATOR} {line}" if text else line
+        if len(longer) > MAX_LIST_TEXT - len(f"{_SEPARATOR} {_MORE}"):
+            return f"{text}{_SEPARATOR} {_MORE}"
+        text = longer
+    return text
+
+
+def read_entries(text: str, keys: Sequence[str]) -> list[Entry] | None:
+    """Return the entries that a CRM's text names; None where it was cut, for it would hide the whole list.
+
+    A name with a comma in it comes back in other pieces, which make the same text again.
+    """
+    parts = [part.strip() for part in text.split(_SEPARATOR) if part.strip()]
+    if not parts or parts[-1] == _MORE:
+        return None
+    return [_entry(part, *keys[:2]) for part in parts]
+
+
+def _entry(text: str, first: str, second: str) -> Entry:
+    if second == "url":  # a headline may have commas, its address has none
+        head, _, rest = text.rpartition(", ")
+        rest = rest if rest.startswith("http") else ""
+    else:  # a title may have commas, a person's name has none
+        head, _, rest = text.partition(", ")
+    return {first: head, second: rest} if head and rest else {first: text}
 
 
 def iso(moment: datetime) -> str:

@@ -6,7 +6,7 @@ it has one, else its kind's. One pandera call checks a whole micro-batch (about 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -14,17 +14,19 @@ import pandera.polars as pa
 import polars as pl
 
 from enrichment_dagster.domain.fields import FIELDS, FieldValue, Kind
-from enrichment_dagster.domain.normalise import MAX_TAGS, MAX_TEXT
+from enrichment_dagster.domain.normalise import MAX_ENTRIES, MAX_LONG_TEXT, MAX_TAGS, MAX_TEXT
 from enrichment_dagster.schemas.splitting import failures, rule
+from enrichment_dagster.schemas.value_types import wrong_type
 
 CandidateValue: TypeAlias = tuple[str, FieldValue]
 """The work id, and the value that its enrichment wants to store."""
 
 EMAIL_STATUSES = ("valid", "invalid", "accept_all", "disposable", "role", "unknown", "risky")
 MAX_EMPLOYEES = 5_000_000
-MAX_REVENUE = 1e13
+MAX_MONEY = 1e13
+MIN_GROWTH, MAX_GROWTH = -1, 100  # as a share: all staff gone, a hundredfold more
+MAX_SCORE = 100
 _MAX_EMAIL, _MAX_DOMAIN, _MAX_URL = 254, 253, 2_000
-_INT64 = range(-(2**63), 2**63)
 
 _LABEL = r"[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]*[\p{L}\p{M}\p{N}])?"  # international names stay as they are written
 _DOMAIN = rf"^(?:{_LABEL}\.)+{_LABEL}$"
@@ -51,20 +53,32 @@ def _year(column: pl.Expr) -> pl.Expr:
 
 
 def _good_tags(column: pl.Expr) -> pl.Expr:
-    element = pl.element()
-    fine = element.str.len_chars().is_between(1, MAX_TEXT) & ~element.str.contains(r"\p{Cc}")
-    return column.list.eval(fine.fill_null(False)).list.all()
+    return column.list.eval(_good_part(pl.element(), MAX_TEXT)).list.all()
 
 
-_TEXT_CHECKS = [
-    rule("empty", lambda column: column.str.strip_chars() != ""),
-    _at_most(MAX_TEXT),
-    rule("control_characters", lambda column: ~column.str.contains(r"\p{Cc}")),
-]
+def _good_entries(column: pl.Expr) -> pl.Expr:
+    texts = pl.element().list.eval(_good_part(pl.element(), _MAX_URL)).list.all()
+    return column.list.eval(texts.fill_null(False)).list.all()
+
+
+def _good_part(text: pl.Expr, longest: int) -> pl.Expr:
+    fine = text.str.len_chars().is_between(1, longest) & ~text.str.contains(r"\p{Cc}")
+    return fine.fill_null(False)
+
+
+def _text_checks(longest: int) -> list[pa.Check]:
+    return [
+        rule("empty", lambda column: column.str.strip_chars() != ""),
+        _at_most(longest),
+        rule("control_characters", lambda column: ~column.str.contains(r"\p{Cc}")),
+    ]
+
+
 _URL_CHECKS = [_matches("not_an_https_url", _URL), _at_most(_MAX_URL)]
 
 _RULE_SETS: Mapping[str, pa.Column] = {
-    Kind.TEXT: pa.Column(pl.String, _TEXT_CHECKS, nullable=True),
+    Kind.TEXT: pa.Column(pl.String, _text_checks(MAX_TEXT), nullable=True),
+    Kind.LONG_TEXT: pa.Column(pl.String, _text_checks(MAX_LONG_TEXT), nullable=True),
     Kind.EMAIL: pa.Column(pl.String, [_matches("not_an_email", _EMAIL), _at_most(_MAX_EMAIL)], nullable=True),
     Kind.PHONE: pa.Column(pl.String, _matches("not_e164", _PHONE), nullable=True),
     Kind.URL: pa.Column(pl.String, _URL_CHECKS, nullable=True),
@@ -79,13 +93,23 @@ _RULE_SETS: Mapping[str, pa.Column] = {
         ],
         nullable=True,
     ),
+    Kind.ENTRIES: pa.Column(
+        pl.List(pl.List(pl.String)),  # the texts of each entry; its keys are checked with the type
+        [
+            rule("wrong_count", lambda column: column.list.len().is_between(1, MAX_ENTRIES)),
+            rule("bad_entry", _good_entries),
+        ],
+        nullable=True,
+    ),
     "email_status": pa.Column(
         pl.String, rule("not_a_status", lambda column: column.is_in(list(EMAIL_STATUSES))), nullable=True
     ),
     "linkedin": pa.Column(pl.String, [*_URL_CHECKS, _matches("not_on_linkedin", _LINKEDIN)], nullable=True),
     "employees": pa.Column(pl.Int64, _between(1, MAX_EMPLOYEES), nullable=True),
     "founded_year": pa.Column(pl.Int64, rule("out_of_range", _year), nullable=True),
-    "annual_revenue": pa.Column(pl.Float64, _between(0, MAX_REVENUE), nullable=True),
+    "money": pa.Column(pl.Float64, _between(0, MAX_MONEY), nullable=True),
+    "employee_growth": pa.Column(pl.Float64, _between(MIN_GROWTH, MAX_GROWTH), nullable=True),
+    "intent_score": pa.Column(pl.Float64, _between(0, MAX_SCORE), nullable=True),
 }
 _OWN_RULES = {
     "email_status": "email_status",
@@ -93,7 +117,10 @@ _OWN_RULES = {
     "company_linkedin_url": "linkedin",
     "employees": "employees",
     "founded_year": "founded_year",
-    "annual_revenue": "annual_revenue",
+    "annual_revenue": "money",
+    "total_funding": "money",
+    "employee_growth": "employee_growth",
+    "intent_score": "intent_score",
 }
 RULE_SET_OF: Mapping[str, str] = {name: _OWN_RULES.get(name, spec.kind) for name, spec in FIELDS.items()}
 """The rule set of every field of the catalogue."""
@@ -112,13 +139,13 @@ def validate_values(
     bad: dict[int, str] = {}
     columns: dict[str, tuple[list[int], list[Any]]] = {}
     for index, (_, value) in enumerate(values):
-        reason = _wrong_type(value)
+        reason = wrong_type(value)
         if reason:
             bad[index] = reason
             continue
         rows, found = columns.setdefault(RULE_SET_OF[value.field], ([], []))
         rows.append(index)
-        found.append(value.value)
+        found.append(_as_cell(value))
     bad.update(_broken_rules(values, columns))
     kept = [candidate for index, candidate in enumerate(values) if index not in bad]
     return kept, [(values[index], bad[index]) for index in sorted(bad)]
@@ -145,63 +172,9 @@ def _broken_rules(
     }
 
 
-def _wrong_type(value: FieldValue) -> str:
-    """Return why a value can't even stand in a typed column, or an empty text."""
-    if value.field not in FIELDS:
-        return "unknown_field"
-    if not _is_number(value.confidence) or not _fits_float(value.confidence):
-        return "confidence: wrong_type"
-    return _TYPE_CHECKS.get(FIELDS[value.field].kind, _wrong_text)(value.value)
-
-
-def _wrong_text(value: Any) -> str:
-    if not isinstance(value, str):
-        return "wrong_type"
-    return "" if _is_unicode(value) else "not_unicode"
-
-
-def _wrong_integer(value: Any) -> str:
-    if not _is_number(value) or not isinstance(value, int):
-        return "wrong_type"
-    return "" if value in _INT64 else "out_of_range"
-
-
-def _wrong_number(value: Any) -> str:
-    if not _is_number(value):
-        return "wrong_type"
-    return "" if _fits_float(value) else "out_of_range"
-
-
-def _wrong_tags(value: Any) -> str:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return "wrong_type"
-    return next((reason for reason in map(_wrong_text, value) if reason), "")
-
-
-_TYPE_CHECKS: Mapping[Kind, Callable[[Any], str]] = {
-    Kind.INTEGER: _wrong_integer,
-    Kind.NUMBER: _wrong_number,
-    Kind.TAGS: _wrong_tags,
-}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _fits_float(value: float) -> bool:
-    try:
-        float(value)
-    except OverflowError:
-        return False
-    return True
-
-
-def _is_unicode(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _as_cell(value: FieldValue) -> Any:
+    """Return what stands for the value in its column."""
+    if FIELDS[value.field].kind is not Kind.ENTRIES:
+        return value.value
+    entries: Any = value.value
+    return [list(entry.values()) for entry in entries]

@@ -18,13 +18,14 @@ from enrichment_dagster.schemas.splitting import rule
 _LAKE_TIME = pl.Datetime("us", "UTC")
 _EARLIEST_MS = 0
 _LATEST_MS = round(datetime(2200, 1, 1, tzinfo=UTC).timestamp() * 1_000)
+_MAX_INTEGER = 2**31 - 1
 _MAX_MICROS = 10**15  # a thousand million dollars
 COLUMN_TYPES: dict[Kind, pl.DataType | type[pl.DataType]] = {
     Kind.INTEGER: pl.Int64,
     Kind.NUMBER: pl.Float64,
     Kind.TAGS: pl.List(pl.String),
 }
-"""The type of a field's column in contacts and companies; text for the kinds that are not named."""
+"""The type of a field's column in contacts and companies; text (also JSON's) for the kinds that are not named."""
 
 
 def _is_json(text: str) -> bool:
@@ -59,6 +60,11 @@ def _micros() -> pa.Column:
     return pa.Column(pl.Int64, rule("out_of_range", lambda column: column.is_between(0, _MAX_MICROS)))
 
 
+def _count() -> pa.Column:
+    """Return a number that its INTEGER column in the warehouse can hold."""
+    return pa.Column(pl.Int64, rule("out_of_range", lambda column: column.is_between(0, _MAX_INTEGER)))
+
+
 def _events() -> dict[str, pa.Column]:
     texts = ("event_id", "kind", "event_type", "source", "lane", "subject_system", "subject_type", "subject_id")
     return {
@@ -70,6 +76,7 @@ def _events() -> dict[str, pa.Column]:
         "state": _one_of("due", "assigned", "done"),
         "outcome": _one_of(*(outcome.value for outcome in Outcome), nullable=True),
         "missing": _json(),
+        "steps": _json(),
         "cost_micros": _micros(),
         "batch_id": pa.Column(pl.String, nullable=True),
         "tries": pa.Column(pl.Int64),
@@ -91,6 +98,8 @@ def _matches_field(data: PolarsData) -> pl.LazyFrame:
         .then(value.str.contains(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"))
         .when(field.is_in(_of_kind(Kind.TAGS)))
         .then(value.str.starts_with("["))
+        .when(field.is_in(_of_kind(Kind.ENTRIES)))
+        .then(value.str.contains(r"^\[\s*\{"))
         .otherwise(value.str.starts_with('"'))
     )
     return data.lazyframe.select(fits.fill_null(False))
@@ -115,19 +124,25 @@ def _field_values() -> dict[str, pa.Column]:
         "verified_at": _moment(nullable=True),
         "expires_at": _moment(nullable=True),
         "cost_micros": _micros(),
+        "precedence": _count(),
+        "chosen": pa.Column(pl.Boolean),
+        "stale": pa.Column(pl.Boolean),
     }
 
 
 def _provider_attempts() -> dict[str, pa.Column]:
     return {
         "attempt_id": _text(key=True),
-        **{name: _text() for name in ("provider", "purpose", "subject_key", "event_id", "reason", "request_id")},
+        **{
+            name: _text() for name in ("provider", "purpose", "subject_key", "event_id", "reason", "request_id", "role")
+        },
         "outcome": _one_of("hit", "miss", "error", "unknown"),
         "http_status": pa.Column(pl.Int64, nullable=True),
         "cost_micros": _micros(),
         "latency_ms": pa.Column(pl.Int64, nullable=True),
         "sent_at": _moment(),
         "settled_at": _moment(nullable=True),
+        "units": _count(),
     }
 
 

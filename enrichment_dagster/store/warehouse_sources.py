@@ -7,7 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
-from sqlalchemy import JSON, Column, ColumnElement, Connection, Float, Integer, Select, Table, Text, cast, func, select
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    Select,
+    Table,
+    Text,
+    cast,
+    func,
+    select,
+)
 
 from enrichment_dagster.store import tables
 from enrichment_dagster.store.warehouse_rejects import Reject, raw_row
@@ -33,6 +47,10 @@ class Source:
         return self.table.c[theirs] if theirs in self.table.c else self.table.c[f"{theirs}_ms"]
 
 
+IN_FLIGHT = ("sent", "pending")
+"""States of a paid call that has not ended: its row is copied once it has, under the rev of its end."""
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
@@ -45,7 +63,7 @@ SOURCES: tuple[Source, ...] = (
         _names(
             "work_id event_id kind event_type source lane subject_system subject_type subject_id sender_event_id "
             "occurred_at received_at started_at finished_at delivered_at "
-            "state outcome reason missing cost_micros run_id batch_id tries day"
+            "state outcome reason missing steps cost_micros run_id batch_id tries day"
         ),
     ),
     Source(
@@ -54,7 +72,7 @@ SOURCES: tuple[Source, ...] = (
         "value_id",
         _names(
             "value_id work_id event_id subject_key field value provider confidence "
-            "fetched_at verified_at expires_at cost_micros request_id"
+            "fetched_at verified_at expires_at cost_micros request_id precedence chosen stale"
         ),
     ),
     Source(
@@ -63,10 +81,10 @@ SOURCES: tuple[Source, ...] = (
         "attempt_id",
         _names(
             "attempt_id provider purpose subject_key event_id outcome reason http_status request_id "
-            "cost_micros latency_ms sent_at settled_at"
+            "cost_micros latency_ms sent_at settled_at role units"
         ),
         renamed={"outcome": "state"},
-        only=tables.attempts.c.state != "sent",
+        only=tables.attempts.c.state.not_in(IN_FLIGHT),
     ),
     Source(
         "crm_writes",
@@ -163,6 +181,8 @@ def with_times(source: Source, frame: pl.DataFrame) -> pl.DataFrame:
 def _storage_type(column: Column[Any]) -> type[pl.DataType]:
     if isinstance(column.type, Float):
         return pl.Float64
+    if isinstance(column.type, Boolean):
+        return pl.Boolean
     return pl.Int64 if isinstance(column.type, Integer) else pl.String
 
 
@@ -173,6 +193,8 @@ def _fits(value: Any, kind: type[pl.DataType]) -> bool:
         return isinstance(value, str)
     if kind is pl.Float64:
         return isinstance(value, float)
+    if kind is pl.Boolean:
+        return isinstance(value, bool)
     return isinstance(value, int) and value in _INT64
 
 

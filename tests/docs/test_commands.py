@@ -28,7 +28,7 @@ NOT_RUN = {
 }
 """First lines of blocks that are not run, each with its reason."""
 
-MAY_BE_EMPTY = ("FROM quarantine", "FROM dead_letters")
+MAY_BE_EMPTY = ("FROM quarantine", "FROM dead_letters", "FROM field_alternatives", "FROM account_people")
 
 
 def runnable(document: Path) -> list[Block]:

@@ -37,6 +37,13 @@ emails = st.builds(
 phones = st.text(string.digits + "+()- .x;=tel", max_size=20).map(lambda text: f"+{text}")
 numbers = st.text(string.digits + ".,eE+-_ ", max_size=10)
 tag_lists = st.lists(st.text(max_size=5), max_size=6) | st.text("ab; \x00", max_size=12)
+entries = st.lists(
+    st.dictionaries(
+        st.sampled_from(["name", "title", "email", "url", "shoe_size"]),
+        st.none() | st.text(max_size=6) | st.sampled_from(["Ada", " Ada\t", "N/A", "\x00"]) | st.integers(),
+    ),
+    max_size=4,
+)
 LIKELY = {
     Kind.TEXT: st.text(),
     Kind.EMAIL: emails,
@@ -46,6 +53,8 @@ LIKELY = {
     Kind.INTEGER: numbers,
     Kind.NUMBER: numbers,
     Kind.TAGS: tag_lists,
+    Kind.LONG_TEXT: st.text(string.printable + "\u2028\x85\xa0", max_size=40) | st.just("x" * 5_001),
+    Kind.ENTRIES: entries,
 }
 
 

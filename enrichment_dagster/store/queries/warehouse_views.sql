@@ -35,7 +35,8 @@ SELECT
 FROM spans
 GROUP BY event_type;
 
--- What each provider delivers for its money. A miss is an answer; a call whose end nobody knows is neither.
+-- What each provider delivers for its money. A miss is an answer; a call whose end nobody knows is neither. An answer that
+-- the provider gave later counts once it has come: calls under way are not in the table.
 CREATE OR REPLACE VIEW provider_performance AS
 WITH counted AS (
     SELECT
@@ -103,7 +104,18 @@ company_counts AS (
         count(company_state) AS company_state,
         count(company_country) AS company_country,
         count(company_linkedin_url) AS company_linkedin_url,
-        count(tech_stack) AS tech_stack
+        count(tech_stack) AS tech_stack,
+        count(total_funding) AS total_funding,
+        count(funding_stage) AS funding_stage,
+        count(employee_growth) AS employee_growth,
+        count(executives) AS executives,
+        count(account_contacts) AS account_contacts,
+        count(competitors) AS competitors,
+        count(news) AS news,
+        count(intent_score) AS intent_score,
+        count(intent_topics) AS intent_topics,
+        count(research_summary) AS research_summary,
+        count(research_sources) AS research_sources
     FROM companies
 )
 SELECT 'contact' AS level, field, subjects, filled, filled / nullif(subjects, 0) AS share
@@ -112,15 +124,92 @@ UNION ALL
 SELECT 'company' AS level, field, subjects, filled, filled / nullif(subjects, 0) AS share
 FROM (UNPIVOT company_counts ON COLUMNS(* EXCLUDE (subjects)) INTO NAME field VALUE filled);
 
--- Money per UTC day of the call, provider and event type.
+-- Money per UTC day of the call, provider, purpose and event type. A hedge is a second call because the first was slow.
 CREATE OR REPLACE VIEW spend AS
 SELECT
     (attempt.sent_at AT TIME ZONE 'UTC')::DATE AS day,
     attempt.provider,
+    attempt.purpose,
     coalesce(event.event_type, 'not_projected') AS event_type,
     count(*) AS calls,
+    count(*) FILTER (attempt.outcome = 'hit') AS hits,
     count(*) FILTER (attempt.cost_usd > 0) AS charged_calls,
-    sum(attempt.cost_usd) AS cost_usd
+    count(*) FILTER (attempt.role = 'hedge') AS hedge_calls,
+    sum(attempt.cost_usd) AS cost_usd,
+    coalesce(sum(attempt.cost_usd) FILTER (attempt.role = 'hedge'), 0) AS hedge_cost_usd,
+    sum(attempt.cost_usd)::DOUBLE / nullif(count(*) FILTER (attempt.outcome = 'hit'), 0) AS cost_per_hit_usd
 FROM provider_attempts AS attempt
 LEFT JOIN events AS event ON event.work_id = attempt.event_id
 GROUP BY ALL;
+
+-- What other providers said of a field than the value that contacts or companies show: the last word of each.
+CREATE OR REPLACE VIEW field_alternatives AS
+WITH origins AS (
+    SELECT subject.subject_key, origin.key AS field, origin.value AS provenance
+    FROM (
+        SELECT subject_key, provenance FROM contacts
+        UNION ALL
+        SELECT subject_key, provenance FROM companies
+    ) AS subject,
+        json_each(subject.provenance) AS origin
+),
+best AS (
+    SELECT best.*
+    FROM origins
+    INNER JOIN field_values AS best
+        ON
+            best.subject_key = origins.subject_key
+            AND best.field = origins.field
+            AND best.provider = (origins.provenance ->> '$.provider')
+            AND best.event_id = (origins.provenance ->> '$.event_id')
+            AND best.fetched_at = (origins.provenance ->> '$.fetched_at')::TIMESTAMPTZ
+    WHERE coalesce(best.chosen, true)
+    QUALIFY row_number() OVER (PARTITION BY best.subject_key, best.field ORDER BY best.value_id DESC) = 1
+),
+others AS (
+    SELECT *
+    FROM field_values
+    WHERE NOT coalesce(chosen, true)
+    QUALIFY row_number() OVER (
+        PARTITION BY subject_key, field, provider ORDER BY fetched_at DESC, value_id DESC
+    ) = 1
+)
+SELECT
+    best.subject_key,
+    best.field,
+    best.value_text AS chosen_value,
+    best.provider AS chosen_provider,
+    best.confidence AS chosen_confidence,
+    others.value_text AS alternative_value,
+    others.provider AS alternative_provider,
+    others.confidence AS alternative_confidence,
+    others.fetched_at AS alternative_fetched_at
+FROM best
+INNER JOIN others USING (subject_key, field)
+WHERE others.provider <> best.provider AND others.value_text <> best.value_text;
+
+-- The people whom companies list: who leads an account, and whom to talk to there.
+CREATE OR REPLACE VIEW account_people AS
+WITH listed AS (
+    SELECT company_domain, 'executives' AS listed_in, executives AS people FROM companies
+    UNION ALL
+    SELECT company_domain, 'account_contacts' AS listed_in, account_contacts AS people FROM companies
+),
+each_person AS (
+    SELECT
+        company_domain,
+        listed_in,
+        unnest(from_json(people, '[{
+            "name": "VARCHAR", "title": "VARCHAR", "seniority": "VARCHAR", "email": "VARCHAR", "linkedin_url": "VARCHAR"
+        }]')) AS person
+    FROM listed
+)
+SELECT
+    company_domain,
+    person.name AS name,
+    person.title AS title,
+    person.seniority AS seniority,
+    person.email AS email,
+    person.linkedin_url AS linkedin_url,
+    listed_in
+FROM each_person;

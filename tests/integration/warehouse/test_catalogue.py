@@ -9,8 +9,9 @@ from enrichment_dagster.schemas.tables import table_schema
 from enrichment_dagster.store.projector import Projector
 from enrichment_dagster.store.warehouse import Warehouse
 from enrichment_dagster.store.warehouse_schema import ensure_schema
+from enrichment_dagster.store.warehouse_sql import schema_versions
 
-_SQL_TYPES = {Kind.INTEGER: "BIGINT", Kind.NUMBER: "DOUBLE", Kind.TAGS: "VARCHAR[]"}
+_SQL_TYPES = {Kind.INTEGER: "BIGINT", Kind.NUMBER: "DOUBLE", Kind.TAGS: "VARCHAR[]", Kind.ENTRIES: "JSON"}
 _OWN_COLUMNS = {"subject_key", "provenance", "first_seen_at", "updated_at"}
 
 
@@ -69,7 +70,8 @@ def test_a_set_up_that_was_cut_off_is_finished(warehouse: Warehouse, projector: 
     projector.project()
     with warehouse.connect_writer() as lake:
         lake.execute("DROP VIEW spend")
-        lake.execute("INSERT INTO schema_version VALUES (1, '', now())")  # as after tables, before options and views
+        version = schema_versions()[-1][0]
+        lake.execute("INSERT INTO schema_version VALUES (?, '', now())", [version])  # as before options and views
         ensure_schema(lake)
     assert warehouse.query("FROM spend").is_empty()
 

@@ -22,7 +22,8 @@ from warehouse_rows import (
 )
 
 from enrichment_dagster.clock import SystemClock
-from enrichment_dagster.domain.fields import Level
+from enrichment_dagster.crm.values import entries_text
+from enrichment_dagster.domain.fields import ENTRIES, FIELDS, Level
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store import tables
 from enrichment_dagster.store.database import Database
@@ -33,6 +34,8 @@ from enrichment_dagster.store.warehouse_lock import writer_lock
 
 def _wide(warehouse: Warehouse, table: str) -> dict[str, dict[str, object]]:
     rows = warehouse.query(f"SELECT * EXCLUDE (provenance) FROM {table}").to_dicts()
+    for row in rows:
+        row |= {name: json.loads(row[name]) for name in ENTRIES if row.get(name) is not None}
     return {row.pop("subject_key"): row for row in rows}
 
 
@@ -88,6 +91,7 @@ def test_an_event_row_keeps_every_column(ops: Database, warehouse: Warehouse, pr
         "outcome": None,
         "reason": "",
         "missing": "{}",
+        "steps": '[{"lookup": "apollo.person", "result": "hit"}]',
         "cost_usd": Decimal("0.048000"),
         "run_id": "r1",
         "batch_id": None,
@@ -103,6 +107,9 @@ def test_the_ledger_keeps_values_of_every_kind(ops: Database, warehouse: Warehou
         "annual_revenue": 1_250_000.5,
         "tech_stack": ["C++", "a; b"],
         "founded_year": 1999,
+        "executives": [{"name": "Ada", "title": "CTO", "seniority": "c_suite"}, {"name": "Müller; Søn"}],
+        "intent_topics": ["ducks", "lakes"],
+        "research_summary": "Two sentences. Both true.",
     }
     values = [value(1, "domain:a.example" if k != "title" else "email:x@a.example", k, v) for k, v in found.items()]
     insert_leads(ops, [Lead(event(1), values)])
@@ -116,9 +123,13 @@ def test_the_ledger_keeps_values_of_every_kind(ops: Database, warehouse: Warehou
         "annual_revenue": "1250000.5",
         "tech_stack": "C++; a; b",
         "founded_year": "1999",
+        "executives": "Ada, CTO; Müller, Søn",
+        "intent_topics": "ducks; lakes",
+        "research_summary": found["research_summary"],
     }
-    company = warehouse.query("SELECT employees, annual_revenue, tech_stack, founded_year FROM companies").to_dicts()[0]
-    assert company == {name: found[name] for name in ("employees", "annual_revenue", "tech_stack", "founded_year")}
+    company = _wide(warehouse, "companies")["domain:a.example"]
+    del found["title"]
+    assert {name: company[name] for name in found} == found
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -174,8 +185,26 @@ def test_provenance_names_where_each_value_came_from(ops: Database, warehouse: W
         ({"provider": "salesforce", "confidence": 0.2}, {"provider": "clearbit"}, "first"),
         ({"confidence": 0.5, "provider": "apollo"}, {"confidence": 0.6, "provider": "clearbit"}, "second"),
         ({"provider": "clearbit"}, {"provider": "apollo"}, "second"),
+        ({"precedence": 1, "confidence": 0.1}, {"precedence": 2, "provider": "clearbit"}, "first"),
+        ({"provider": "hubspot", "precedence": 0}, {"precedence": 0, "confidence": 1.0}, "first"),
+        ({"stale": True, "precedence": 1}, {"provider": "clearbit", "precedence": 2}, "second"),
+        ({"stale": True}, {"fetched_at_ms": 11_000, "confidence": 0.1}, "second"),
+        ({"fetched_at_ms": 11_000, "stale": True}, {}, "first"),
+        ({"confidence": 0.1}, {"fetched_at_ms": 11_000, "chosen": False}, "first"),
     ],
-    ids=["latest", "latest-beats-crm", "crm-at-the-same-moment", "confidence", "name"],
+    ids=[
+        "latest",
+        "latest-beats-crm",
+        "crm-at-the-same-moment",
+        "confidence",
+        "name",
+        "order-of-the-plan",
+        "bought-never-counts-as-the-crm",
+        "fresh-at-the-same-moment",
+        "fresh-and-later",
+        "stale-but-latest",
+        "alternatives-never",
+    ],
 )
 def test_the_best_value_rule(
     ops: Database,
@@ -192,8 +221,95 @@ def test_the_best_value_rule(
     assert warehouse.query("SELECT title FROM contacts")["title"].to_list() == [winner]
 
 
-def test_calls_in_flight_wait_until_they_are_settled(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
-    insert_leads(ops, [Lead(event(1), attempts=[attempt(1, "apollo", "sent", settled_at_ms=None)])])
+_ADA, _ACME = "email:ada@acme.example", "domain:acme.example"
+
+
+@pytest.mark.parametrize(
+    ("subject", "name", "ours", "theirs"),
+    [
+        (_ADA, "title", "CTO", "CTO"),
+        (_ACME, "employees", 640, 640),
+        (_ACME, "tech_stack", ["Python", "DuckDB"], ["DuckDB", "Python"]),
+        (
+            _ACME,
+            "executives",
+            [{"name": "Ada Lovelace", "title": "CTO", "email": "ada@acme.example"}, {"name": "Bob"}],
+            [{"name": "Ada Lovelace", "title": "CTO"}, {"name": "Bob"}],
+        ),
+    ],
+    ids=["text", "number", "tags-in-another-order", "entries-as-the-crm-shows-them"],
+)
+def test_a_crm_that_repeats_a_provider_does_not_take_its_provenance(
+    ops: Database, warehouse: Warehouse, projector: Projector, subject: str, name: str, ours: object, theirs: object
+) -> None:
+    """We wrote the value into the CRM ourselves; read back, it still is the provider's."""
+    insert_leads(ops, [Lead(event(1), [value(1, subject, name, ours)])])
+    insert_leads(ops, [Lead(event(2), [value(2, subject, name, theirs, provider="hubspot", precedence=0)])])
+    projector.project()
+
+    table = "contacts" if subject == _ADA else "companies"
+    row = warehouse.query(f"SELECT {name}, provenance FROM {table}").row(0)
+    assert (json.loads(row[0]) if name == "executives" else row[0]) == ours
+    assert json.loads(row[1])[name]["provider"] == "apollo"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [("apollo", "CEO", {})],
+        [("apollo", "CTO", {"chosen": False})],
+        [("salesforce", "CTO", {})],
+    ],
+    ids=["another-value", "an-alternative-was-never-written", "another-crm"],
+)
+def test_a_crm_keeps_the_provenance_of_a_value_of_its_own(
+    ops: Database, warehouse: Warehouse, projector: Projector, before: list[tuple[str, str, dict[str, object]]]
+) -> None:
+    for provider, found, changes in before:
+        insert_leads(ops, [Lead(event(1), [value(1, _ADA, "title", found, provider=provider, **changes)])])
+    insert_leads(ops, [Lead(event(2), [value(2, _ADA, "title", "CTO", provider="hubspot", precedence=0)])])
+    projector.project()
+    row = warehouse.query("SELECT title, provenance ->> '$.title.provider' FROM contacts").row(0)
+    assert row == ("CTO", "hubspot")
+
+
+def test_the_origin_is_found_behind_other_values(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    said = [("apollo", "CTO"), ("clearbit", "CEO"), ("hubspot", "CTO")]
+    for number, (provider, title) in enumerate(said, start=1):
+        insert_leads(ops, [Lead(event(number), [value(number, _ADA, "title", title, provider=provider)])])
+        projector.project()
+    row = warehouse.query("SELECT title, provenance ->> '$.title.event_id', updated_at FROM contacts").row(0)
+    assert row == ("CTO", "evt_1", moment(START_MS + 5_000))
+
+
+def test_an_alternative_links_nobody_to_another_company(
+    ops: Database, warehouse: Warehouse, projector: Projector
+) -> None:
+    other = value(1, "domain:other.example", "industry", "toys", provider="clearbit", chosen=False)
+    mine = [value(1, _ADA, "title", "CTO"), value(1, _ACME, "industry", "robots"), other]
+    insert_leads(ops, [Lead(event(1), mine)])
+    projector.project()
+    assert warehouse.query("SELECT contact_key, company_key FROM contact_company").rows() == [(_ADA, _ACME)]
+    assert warehouse.query("SELECT company_domain FROM companies")["company_domain"].to_list() == ["acme.example"]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_ledger_shows_entries_as_a_crm_does(
+    ops: Database, warehouse: Warehouse, projector: Projector, name: str
+) -> None:
+    """The rule for a repeating CRM compares these texts."""
+    keys = ENTRIES[name]
+    entries = [{key: f"{key}; {number}" for key in keys} for number in range(3)] + [{keys[0]: "alone"}]
+    insert_leads(ops, [Lead(event(1), [value(1, _ACME, name, entries)])])
+    projector.project()
+    assert warehouse.query("SELECT value_text FROM field_values").row(0) == (entries_text(entries, keys),)
+
+
+@pytest.mark.parametrize("in_flight", ["sent", "pending"])
+def test_calls_in_flight_wait_until_they_are_settled(
+    ops: Database, warehouse: Warehouse, projector: Projector, in_flight: str
+) -> None:
+    insert_leads(ops, [Lead(event(1), attempts=[attempt(1, "apollo", in_flight, settled_at_ms=None)])])
     projector.project()
     assert warehouse.query("FROM provider_attempts").is_empty()
 
@@ -207,6 +323,7 @@ def test_calls_in_flight_wait_until_they_are_settled(ops: Database, warehouse: W
     projector.project()
 
     assert warehouse.query("SELECT outcome, cost_usd FROM provider_attempts").rows() == [("hit", Decimal("0.02"))]
+    assert warehouse.query("SELECT calls, hits, unknown FROM provider_performance").rows() == [(1, 1, 0)]
 
 
 def test_a_changed_event_replaces_its_row(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
@@ -263,7 +380,7 @@ def test_a_second_projector_leaves_at_once(ops: Database, warehouse: Warehouse, 
 def test_an_empty_store_makes_an_empty_warehouse(warehouse: Warehouse, projector: Projector) -> None:
     assert projector.project().rows == {}
     assert all(rows == [] for rows in contents(warehouse).values())
-    assert warehouse.query("SELECT count(*) AS n FROM field_coverage")["n"][0] == 24
+    assert warehouse.query("SELECT count(*) AS n FROM field_coverage")["n"][0] == len(FIELDS)
 
 
 def test_a_reader_of_no_warehouse_is_told_so(warehouse: Warehouse) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from sqlalchemy import text
-from warehouse_rows import START_MS, Lead, change_event, contents, crm_write, event, insert_leads, lead, value
+from warehouse_rows import START_MS, Lead, attempt, change_event, contents, crm_write, event, insert_leads, lead, value
 
 from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.projector import Projector
@@ -27,6 +27,13 @@ _ADA = "email:ada@acme.example"
         (Lead(event(1), [value(1, "ada", "title", "CTO")]), "field_values", "subject_key: not_a_subject"),
         (Lead(event(1), [value(1, _ADA, "title", "CTO", confidence=1.5)]), "field_values", "confidence: out_of_range"),
         (Lead(event(1), [value(1, "domain:a.example", "annual_revenue", float("nan"))]), "field_values", "not_json"),
+        (Lead(event(1), [value(1, "domain:a.example", "executives", ["Ada"])]), "field_values", "value: wrong_kind"),
+        (
+            Lead(event(1), [value(1, _ADA, "title", "CTO", precedence=2**31)]),
+            "field_values",
+            "precedence: out_of_range",
+        ),
+        (Lead(event(1), attempts=[attempt(1, "apollo", "hit", units=-1)]), "provider_attempts", "units: out_of_range"),
         (Lead(event(1), writes=[crm_write(1, status="maybe")]), "crm_writes", "status: not_known"),
     ],
     ids=lambda item: item if isinstance(item, str) else "",
@@ -42,8 +49,8 @@ def test_a_bad_row_is_put_aside_and_the_rest_goes_on(
     rows = warehouse.query("FROM quarantine WHERE origin = $table", {"table": table}).to_dicts()
     assert len(rows) == 1
     assert reason in rows[0]["reason"]
-    assert rows[0]["work_id"] == "evt_1"
-    assert json.loads(rows[0]["raw"])["work_id"] == "evt_1"
+    assert json.loads(rows[0]["raw"])["event_id"] == "evt_1"
+    assert rows[0]["event_id"] == "evt_1"
     assert warehouse.query("SELECT work_id FROM field_values WHERE work_id = 'evt_2'").height == 14
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from warehouse_model import ledger_of, subjects
-from warehouse_rows import START_MS, Lead, attempt, event, insert_leads, lead
+from warehouse_rows import START_MS, Lead, attempt, event, insert_leads, lead, value
 
 from enrichment_dagster.domain.fields import FIELDS, Level
 from enrichment_dagster.store.database import Database
@@ -66,10 +66,10 @@ def test_latency_by_event_type(leads: list[Lead], warehouse: Warehouse) -> None:
 
 
 def test_provider_performance(leads: list[Lead], warehouse: Warehouse) -> None:
-    rows = {row["provider"]: row for row in warehouse.query("FROM provider_performance").to_dicts()}
-    assert set(rows) == {"apollo", "clearbit", "zerobounce"}
-    for provider, row in rows.items():
-        calls = [call for one in leads for call in one.attempts if call["provider"] == provider]
+    rows = {(row["provider"], row["purpose"]): row for row in warehouse.query("FROM provider_performance").to_dicts()}
+    assert {provider for provider, _ in rows} == {"apollo", "clearbit", "zerobounce"}
+    for (provider, purpose), row in rows.items():
+        calls = [c for one in leads for c in one.attempts if (c["provider"], c["purpose"]) == (provider, purpose)]
         ends = Counter(call["state"] for call in calls)
         cost = sum(call["cost_micros"] for call in calls) / 1e6
         assert (row["calls"], row["hits"], row["misses"], row["errors"], row["unknown"]) == (
@@ -117,16 +117,72 @@ def test_spend(ops: Database, leads: list[Lead], warehouse: Warehouse, projector
     insert_leads(ops, [Lead(event(900, work_id="evt_900"), attempts=[late])])
     projector.project()
 
-    expected: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, 0, Decimal(0)])
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for one in leads:
-        known = one.work["work_id"] == one.work["event_id"]
+        known = one.work["event_type"] if one.work["work_id"] == one.work["event_id"] else "not_projected"
         for call in one.attempts:
-            found = expected[
-                (date(2026, 9, 21), call["provider"], one.work["event_type"] if known else "not_projected")
-            ]
-            found[0] += 1
-            found[1] += call["cost_micros"] > 0
-            found[2] += Decimal(call["cost_micros"]) / 1_000_000
-    expected[(date(2026, 9, 22), "apollo", "not_projected")] = [1, 1, Decimal("0.02")]
-    rows = warehouse.query("SELECT day, provider, event_type, calls, charged_calls, cost_usd FROM spend").rows()
-    assert {row[:3]: list(row[3:]) for row in rows} == expected
+            groups[(date(2026, 9, 21), call["provider"], call["purpose"], known)].append(call)
+    groups[(date(2026, 9, 22), "apollo", "person", "not_projected")] = [late]
+    rows = warehouse.query("FROM spend").to_dicts()
+    found = {(row["day"], row["provider"], row["purpose"], row["event_type"]): row for row in rows}
+    assert found.keys() == groups.keys()
+    for key, calls in groups.items():
+        hedges = [call for call in calls if call["role"] == "hedge"]
+        hits = sum(call["state"] == "hit" for call in calls)
+        row = found[key]
+        assert (row["calls"], row["hits"], row["hedge_calls"]) == (len(calls), hits, len(hedges))
+        assert row["charged_calls"] == sum(call["cost_micros"] > 0 for call in calls)
+        assert row["cost_usd"] == _dollars(calls)
+        assert row["hedge_cost_usd"] == _dollars(hedges)
+        assert row["cost_per_hit_usd"] == (pytest.approx(float(_dollars(calls)) / hits) if hits else None)
+
+
+def _dollars(calls: Sequence[dict[str, Any]]) -> Decimal:
+    return Decimal(sum(call["cost_micros"] for call in calls)) / 1_000_000
+
+
+def test_alternatives_are_what_others_said_last_where_they_differ(
+    ops: Database, warehouse: Warehouse, projector: Projector
+) -> None:
+    ada, acme = "email:ada@acme.example", "domain:acme.example"
+    other = {"provider": "clearbit", "chosen": False, "precedence": 2, "confidence": 0.5}
+    first = [
+        value(1, ada, "title", "CTO"),
+        value(1, ada, "title", "Engineer", **other),
+        value(1, ada, "city", "Bonn"),
+        value(1, ada, "city", "Bonn", **other),
+        value(1, acme, "employees", 640),
+        value(1, acme, "employees", 700, **(other | {"provider": "hunter"})),
+    ]
+    second = [
+        value(2, ada, "title", "CTO", provider="hubspot", precedence=0),
+        value(2, ada, "title", "Head of Engineering", **other),
+    ]
+    third = [value(3, acme, "employees", 710, provider="hunter", precedence=2)]  # believed now: no alternative any more
+    insert_leads(ops, [Lead(event(1), first), Lead(event(2), second), Lead(event(3), third)])
+    projector.project()
+
+    columns = "chosen_value, chosen_provider, chosen_confidence, alternative_value, alternative_provider"
+    rows = warehouse.query(
+        f"SELECT subject_key, field, {columns}, alternative_confidence FROM field_alternatives"
+    ).rows()
+    assert rows == [(ada, "title", "CTO", "apollo", 0.9, "Head of Engineering", "clearbit", 0.5)]
+
+
+def test_account_people_are_those_whom_companies_list(
+    ops: Database, warehouse: Warehouse, projector: Projector
+) -> None:
+    ada = {"name": "Ada Lovelace", "title": "CTO", "seniority": "c_suite", "email": "ada@acme.example"}
+    values = [
+        value(1, "domain:acme.example", "executives", [ada, {"name": "Bob Byte"}]),
+        value(1, "domain:acme.example", "account_contacts", [{"name": "Cy", "linkedin_url": "https://x.example/cy"}]),
+        value(1, "domain:empty.example", "industry", "toys"),
+    ]
+    insert_leads(ops, [Lead(event(1), values)])
+    projector.project()
+
+    assert set(warehouse.query("FROM account_people").rows()) == {
+        ("acme.example", "Ada Lovelace", "CTO", "c_suite", "ada@acme.example", None, "executives"),
+        ("acme.example", "Bob Byte", None, None, None, None, "executives"),
+        ("acme.example", "Cy", None, None, None, "https://x.example/cy", "account_contacts"),
+    }

@@ -25,20 +25,42 @@ def moment(ms: int) -> datetime:
 
 def best_values(ledger: Ledger) -> dict[str, dict[str, dict[str, Any]]]:
     """Return subject -> field -> the row that wins."""
-    best: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    competing: dict[tuple[str, str], Ledger] = defaultdict(list)
     for row in ledger:
-        present = best[row["subject_key"]].get(row["field"])
-        if present is None or _wins(row, present):
-            best[row["subject_key"]][row["field"]] = row
+        if row["chosen"]:
+            competing[(row["subject_key"], row["field"])].append(row)
+    best: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for (subject, name), rows in competing.items():
+        winner = _winner(rows)
+        best[subject][name] = _winner([row for row in rows if _was_repeated(row, winner)] or [winner])
     return best
+
+
+def _winner(rows: Ledger) -> dict[str, Any]:
+    best = rows[0]
+    for row in rows[1:]:
+        best = row if _wins(row, best) else best
+    return best
+
+
+def _from_crm(row: dict[str, Any]) -> bool:
+    return row["provider"] in {"hubspot", "salesforce"}
+
+
+def _was_repeated(row: dict[str, Any], winner: dict[str, Any]) -> bool:
+    """Say whether the winner is a CRM's copy of this provider's value."""
+    earlier = row["fetched_at_ms"] < winner["fetched_at_ms"]
+    return _from_crm(winner) and not _from_crm(row) and earlier and row["value"] == winner["value"]
 
 
 def _wins(row: dict[str, Any], other: dict[str, Any]) -> bool:
     if row["fetched_at_ms"] != other["fetched_at_ms"]:
         return row["fetched_at_ms"] > other["fetched_at_ms"]
-    ours, theirs = (one["provider"] in {"hubspot", "salesforce"} for one in (row, other))
+    if row["stale"] != other["stale"]:
+        return other["stale"]
+    ours, theirs = (0 if _from_crm(one) else max(one["precedence"], 1) for one in (row, other))
     if ours != theirs:
-        return ours
+        return ours < theirs
     if row["confidence"] != other["confidence"]:
         return row["confidence"] > other["confidence"]
     if row["provider"] != other["provider"]:
@@ -50,7 +72,8 @@ def links(ledger: Ledger) -> dict[tuple[str, str], tuple[str, int]]:
     """Return (person, company) -> (last event, number of the last value of the person)."""
     by_work: dict[str, Ledger] = defaultdict(list)
     for row in ledger:
-        by_work[row["work_id"]].append(row)
+        if row["chosen"]:
+            by_work[row["work_id"]].append(row)
     found: dict[tuple[str, str], tuple[str, int]] = {}
     for rows in by_work.values():
         people = [row for row in rows if row["subject_key"].startswith("email:")]
@@ -71,7 +94,7 @@ def subjects(ledger: Ledger, level: Level) -> dict[str, dict[str, Any]]:
     for key, values in best_values(ledger).items():
         if not key.startswith(prefix):
             continue
-        times = [row["fetched_at_ms"] for row in ledger if row["subject_key"] == key]
+        times = [row["fetched_at_ms"] for row in ledger if row["subject_key"] == key and row["chosen"]]
         rows[key] = {name: values[name]["value"] if name in values else None for name in names}
         rows[key] |= {"first_seen_at": moment(min(times)), "updated_at": moment(max(times))}
     if level is Level.COMPANY:

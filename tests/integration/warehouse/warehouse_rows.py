@@ -74,6 +74,7 @@ def event(number: int, **changes: Any) -> dict[str, Any]:
         "outcome": "partial",
         "reason": "",
         "missing": {"phone": "no_data"},
+        "steps": [{"lookup": "apollo.person", "result": "hit"}],
         "cost_micros": 48_000,
     } | changes
 
@@ -92,6 +93,9 @@ def value(number: int, subject_key: str, name: str, found: Any, **changes: Any) 
         "expires_at_ms": START_MS + 86_400_000,
         "cost_micros": 0,
         "request_id": "req",
+        "precedence": 1,
+        "chosen": True,
+        "stale": False,
     } | changes
 
 
@@ -113,6 +117,8 @@ def attempt(number: int, provider: str, state: str, **changes: Any) -> dict[str,
         "sent_at_ms": sent,
         "lease_until_ms": sent + 10_000,
         "settled_at_ms": sent + 100 + number,
+        "role": "",
+        "units": 1,
     } | changes
 
 
@@ -165,6 +171,8 @@ _SAMPLES: dict[Kind, Any] = {
     Kind.INTEGER: 1984,
     Kind.NUMBER: 1_250_000.5,
     Kind.TAGS: ["Python", "DuckDB"],
+    Kind.LONG_TEXT: "Makes warehouses; sells ducks.",
+    Kind.ENTRIES: [{"name": "Ada Lovelace", "title": "CTO", "email": "ada@acme.example"}, {"name": "Bob Byte"}],
 }
 
 
@@ -186,12 +194,21 @@ def lead(number: int, seed: int = 0) -> Lead:
                 found,
                 provider=rng.choice(["apollo", "clearbit", "hubspot"]),
                 confidence=rng.choice([0.5, 0.75, 1.0]),
+                precedence=rng.randrange(3),
+                chosen=rng.random() < 0.8,
+                stale=rng.random() < 0.2,
                 cost_micros=rng.choice([0, 20_000]),
                 fetched_at_ms=START_MS + rng.randrange(5) * 1_000,
             )
         )
     attempts = [
-        attempt(number, provider, rng.choice(["hit", "hit", "miss", "error", "unknown"]))
+        attempt(
+            number,
+            provider,
+            rng.choice(["hit", "hit", "miss", "error", "unknown"]),
+            role=rng.choice(["", "", "hedge"]),
+            purpose=rng.choice(["person", "company"]),
+        )
         for provider in ("apollo", "clearbit", "zerobounce")
     ]
     return Lead(

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enrichment_dagster.crm.mapping import from_properties, plan_write, to_properties
-from enrichment_dagster.crm.values import for_hubspot, for_salesforce, same
+from enrichment_dagster.crm.values import MAX_LIST_TEXT, entries_text, for_hubspot, for_salesforce, same
+from enrichment_dagster.domain.fields import ENTRIES
+from enrichment_dagster.domain.normalise import normalise
 from enrichment_dagster.settings import load_settings
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +38,21 @@ VALUES = {
     "tech_stack": ("Salesforce", "HubSpot"),
 }
 
+LISTS = {
+    "total_funding": 42_500_000.0,
+    "competitors": ("Fabrikam", "Contoso"),
+    "executives": (
+        {"name": "Dana Reyes", "title": "VP Operations, EMEA", "email": "dana.reyes@northwind-parts.com"},
+        {"name": "Sam Oduya"},
+    ),
+    "news": (
+        {"title": "Northwind, at last, expands", "url": "https://news.example/1", "category": "growth"},
+        {"title": "Northwind hires, again"},
+    ),
+    "research_summary": "Northwind makes parts for robots. It has three plants.",
+}
+"""Fields that the shipped configuration maps to nothing; whoever wants them names a long text area."""
+
 every_system = pytest.mark.parametrize("system", KINDS)
 
 
@@ -51,6 +68,59 @@ def test_properties_are_those_of_the_golden_file(system):
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     assert found == json.loads(path.read_text(encoding="utf-8"))
+
+
+def account(system):
+    """Return a configuration that maps the list fields as well."""
+    return config(system).model_copy(update={"mapping": {name: f"{name}__c" for name in LISTS}})
+
+
+@every_system
+def test_lists_and_long_texts_are_those_of_the_golden_file(system):
+    found = to_properties(LISTS, account(system), system)
+    path = GOLDEN / f"{system}-lists.json"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    assert found == json.loads(path.read_text(encoding="utf-8"))
+
+
+@every_system
+def test_lists_read_back_are_known_and_make_the_same_text_again(system):
+    """What a CRM holds counts as filled: a list that was written is not bought a second time."""
+    written = to_properties(LISTS, account(system), system)
+    known = {name: normalise(name, value) for name, value in from_properties(written, account(system)).items()}
+    assert set(known) == set(LISTS)
+    assert to_properties(known, account(system), system) == written
+    assert known["executives"] == ({"name": "Dana Reyes", "title": "VP Operations, EMEA"}, {"name": "Sam Oduya"})
+    assert known["news"][0] == {"title": "Northwind, at last, expands", "url": "https://news.example/1"}
+    assert known["news"][1] == {"title": "Northwind hires, again"}
+
+
+@every_system
+def test_a_long_list_is_cut_after_a_whole_entry_and_is_not_read_back(system):
+    """The rest of it would be lost if the shorter list counted as what is known."""
+    people = [{"name": f"Person {number}", "title": "x" * 200} for number in range(100)]
+    written = to_properties({"executives": people}, account(system), system)
+    text = written["executives__c"]
+    assert MAX_LIST_TEXT - 300 < len(text) <= MAX_LIST_TEXT
+    assert text.endswith("x; \u2026")
+    assert from_properties(written, account(system)) == {}
+
+
+people_lists = st.lists(
+    st.dictionaries(st.sampled_from(ENTRIES["executives"]), st.text("ab,; \u2026", max_size=8), min_size=1), max_size=5
+)
+
+
+@given(people_lists)
+def test_any_list_that_is_read_back_makes_the_same_text_again(raw):
+    entries = normalise("executives", raw)
+    if entries is None:
+        return
+    known = from_properties(to_properties({"executives": entries}, account("hubspot"), "hubspot"), account("hubspot"))
+    again = normalise("executives", known.get("executives"))
+    if again is not None:
+        assert entries_text(again, ENTRIES["executives"]) == entries_text(entries, ENTRIES["executives"])
 
 
 @every_system

@@ -55,6 +55,19 @@ def _reason(field: str, value: Any, confidence: Any = 0.9) -> str:
         ("tech_stack", ["Python"]),
         ("tech_stack", ("Python", "DuckDB")),
         ("tech_stack", [f"tag {number}" for number in range(200)]),
+        ("total_funding", 0),
+        ("total_funding", 1e13),
+        ("employee_growth", -1),
+        ("employee_growth", 0.12),
+        ("employee_growth", 100),
+        ("intent_score", 0),
+        ("intent_score", 100.0),
+        ("intent_topics", ("ducks",)),
+        ("research_summary", "x" * 5_000),
+        ("executives", [{"name": "Ada"}]),
+        ("executives", ({"name": "Ada", "title": "CTO", "linkedin_url": "x" * 2_000},)),
+        ("account_contacts", [{"name": f"Person {number}"} for number in range(100)]),
+        ("news", [{"title": "Acme grows", "published_at": "2026-09-01"}, {"title": "Acme shrinks"}]),
     ],
 )
 def test_good_values_are_kept(field: str, value: Any) -> None:
@@ -129,6 +142,28 @@ def test_good_values_are_kept(field: str, value: Any) -> None:
         ("tech_stack", "Python", "wrong_type"),
         ("tech_stack", b"Python", "wrong_type"),
         ("tech_stack", {"Python": 1}, "wrong_type"),
+        ("total_funding", -1, "out_of_range"),
+        ("employee_growth", -1.01, "out_of_range"),
+        ("employee_growth", 100.5, "out_of_range"),
+        ("intent_score", -1, "out_of_range"),
+        ("intent_score", 101, "out_of_range"),
+        ("research_summary", "", "empty"),
+        ("research_summary", "x" * 5_001, "too_long"),
+        ("research_summary", "One.\nTwo.", "control_characters"),
+        ("executives", [], "wrong_count"),
+        ("executives", [{"name": f"Person {number}"} for number in range(101)], "wrong_count"),
+        ("executives", [{"name": ""}], "bad_entry"),
+        ("executives", [{"name": "Ada"}, {"name": "B\x00b"}], "bad_entry"),
+        ("executives", [{"name": "x" * 2_001}], "bad_entry"),
+        ("executives", [{"title": "CTO"}], "no_name"),
+        ("executives", [{"name": "Ada", "shoe_size": "42"}], "unknown_key"),
+        ("executives", [{"name": "Ada", "title": 1}], "wrong_type"),
+        ("executives", [{"name": "Ada", "title": None}], "wrong_type"),
+        ("executives", [{"name": "\ud800"}], "not_unicode"),
+        ("executives", ["Ada"], "wrong_type"),
+        ("executives", {"name": "Ada"}, "wrong_type"),
+        ("executives", "Ada", "wrong_type"),
+        ("news", [{"name": "Ada"}], "no_title"),
         ("shoe_size", 42, "unknown_field"),
     ],
 )
@@ -170,6 +205,17 @@ def test_one_bad_value_takes_nothing_with_it() -> None:
     assert bad == [(values[1], "out_of_range")]
 
 
+def test_lists_of_different_fields_are_checked_side_by_side() -> None:
+    """They share a column though their entries have different keys."""
+    values = [
+        _candidate("executives", [{"name": "Ada", "title": "CTO"}]),
+        _candidate("news", [{"title": "Acme grows"}, {"title": ""}]),
+        _candidate("tech_stack", ["DuckDB"]),
+        _candidate("news", [{"title": "Acme grows", "url": "https://acme.example"}]),
+    ]
+    assert validate_values(values) == ([values[0], values[2], values[3]], [(values[1], "bad_entry")])
+
+
 def test_an_empty_batch() -> None:
     assert validate_values([]) == ([], [])
 
@@ -190,6 +236,7 @@ _ANYTHING = (
     | st.floats(allow_nan=True)
     | st.text(st.characters(exclude_categories=()))
     | st.lists(st.text() | st.integers(), max_size=4)
+    | st.lists(st.dictionaries(st.sampled_from(["name", "title", "url"]), st.text(), max_size=3), max_size=3)
     | st.sampled_from(["valid", "+493012345", "ada@acme.example", "acme.example", "https://www.linkedin.com/in/x"])
 )
 _CONFIDENCES = st.floats(0, 1) | st.floats() | st.none()
@@ -208,15 +255,24 @@ def test_kept_and_bad_are_the_input(values: list[CandidateValue]) -> None:
     assert validate_values(kept) == (kept, [])
 
 
+_RAW = (
+    st.text()
+    | st.integers(1, 10**9)
+    | st.lists(st.text(), max_size=5)
+    | st.lists(st.dictionaries(st.sampled_from(["name", "title", "url"]), st.text(), max_size=3), max_size=3)
+)
+
+
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(sorted(FIELDS)), st.text() | st.integers(1, 10**9) | st.lists(st.text(), max_size=5))
+@given(st.sampled_from(sorted(FIELDS)), _RAW)
 def test_what_normalisation_gives_is_never_of_a_wrong_type(field: str, raw: Any) -> None:
     try:
         value = normalise(field, raw)
     except InvalidValueError:
         return
     if value is not None:
-        assert _reason(field, value) not in {"wrong_type", "not_a_domain", "not_e164", "not_an_email"}
+        wrong = {"wrong_type", "unknown_key", "no_name", "no_title", "not_a_domain", "not_e164", "not_an_email"}
+        assert _reason(field, value) not in wrong
 
 
 def test_a_batch_of_500_leads_is_quick() -> None:
