@@ -31,6 +31,7 @@ class ClayTable(HttpLookup):
     provider = "clay"
     purpose = "table"
     calls_back = True
+    slow = True  # minutes, as a rule
 
     @property
     def gives(self) -> frozenset[str]:

@@ -91,6 +91,12 @@ class Client:
     async def counters(self) -> dict[str, Any]:
         return (await self.call("GET", "/_sandbox/counters"))[1]
 
+    async def counted(self, name: str, expected: Any) -> None:
+        """Wait for a counter: the receiver has a callback a moment before the sandbox has counted it."""
+        async with asyncio.timeout(10):
+            while (await self.counters())[name] != expected:
+                await asyncio.sleep(0.02)  # noqa: ASYNC110 - another process counts
+
     async def writes(self) -> list[dict[str, Any]]:
         return (await self.call("GET", "/_sandbox/crm/writes"))[1]["writes"]
 

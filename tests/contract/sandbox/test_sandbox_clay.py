@@ -39,6 +39,7 @@ async def test_whom_clay_does_not_know_comes_back_empty(quick_client, quick_sand
     await send(quick_client, "empty", {"email": person.email, "source_id": "7", "callback_url": receiver.url})
     _, filled = await receiver.next()
     assert (filled["source_id"], filled["title"], filled["employees"]) == ("7", None, None)
+    assert (await receiver.next())[1] == filled
 
 
 async def test_beyond_its_life_a_webhook_drops_rows_and_says_nothing(quick_client, receiver):
@@ -48,7 +49,7 @@ async def test_beyond_its_life_a_webhook_drops_rows_and_says_nothing(quick_clien
     assert (await tables(quick_client))["old"] == {"taken": 3, "dropped": 2}
     for _ in range(6):  # Three rows, each delivered twice.
         await receiver.next()
-    assert (await quick_client.counters())["callbacks"] == {"clay.row": {"delivered": 6}}
+    await quick_client.counted("callbacks", {"clay.row": {"delivered": 6}})
     await quick_client.call("POST", "/_sandbox/reset")
     assert (await tables(quick_client))["old"]["taken"] == 3
 
