@@ -94,8 +94,8 @@ class Client:
     async def counted(self, name: str, expected: Any) -> None:
         """Wait for a counter: the receiver has a callback a moment before the sandbox has counted it."""
         async with asyncio.timeout(10):
-            while (await self.counters())[name] != expected:
-                await asyncio.sleep(0.02)  # noqa: ASYNC110 - another process counts
+            while (await self.counters())[name] != expected:  # noqa: ASYNC110 - the server counts in its own thread
+                await asyncio.sleep(0.02)
 
     async def writes(self) -> list[dict[str, Any]]:
         return (await self.call("GET", "/_sandbox/crm/writes"))[1]["writes"]
