@@ -17,6 +17,7 @@ from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
 from enrichment_dagster.domain.quota import Quota
+from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.errors import ProviderError
 
 # --- Providers ---------------------------------------------------------------------------------------------------
@@ -275,6 +276,10 @@ class RecordMapper(Protocol):
         """Return the properties that say how the enrichment went."""
         ...
 
+    def routing(self, ref: RecordRef, decision: RoutingDecision) -> Mapping[str, Any]:
+        """Return the properties that say where the lead goes."""
+        ...
+
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
         """Compare what is owed with the record: only empty properties are filled, equal values are not written."""
         ...
@@ -426,6 +431,7 @@ class WorkKind(StrEnum):
     GAP_FILL = "gap_fill"  # a follow-up for fields that a transient failure left empty
     REFRESH = "refresh"  # an operator replays the event
     ANSWER = "answer"  # a provider's late answer came for the event
+    ROUTING = "routing"  # what the gateway found within the deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,6 +520,7 @@ class Enrichment:
     cost_micros: int = 0
     follow_up: FollowUp | None = None
     outbox: OutboxEntry | None = None
+    routing: RoutingDecision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -647,6 +654,51 @@ class DispatchPort(Protocol):
 
     def last_beat(self, name: str) -> datetime | None:
         """Return when something was last alive."""
+        ...
+
+
+# --- Routing -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingConclusion:
+    """What the gateway found for one event. ``goes_on``: the standard lane continues; else this was all."""
+
+    enrichment: Enrichment
+    goes_on: bool
+    cached: bool = False  # every answer came from the cache
+
+
+class RoutingStore(Protocol):
+    """The gateway's side of the operational store."""
+
+    async def conclude(self, conclusions: Sequence[RoutingConclusion], finished_at: datetime) -> None:
+        """Store results and outbox, and hand the events on or end them, in ONE transaction.
+
+        An event whose reservation has run out meanwhile is left to the standard lane; the results are kept for it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request with an idempotency key, as it was made first. ``answer`` is None while it is being worked on."""
+
+    event_id: str
+    body_hash: str
+    answer: Mapping[str, Any] | None
+    begun_at: datetime
+
+
+class ApiRequests(Protocol):
+    """Requests by their idempotency keys: the same key gets the same answer."""
+
+    async def begin(self, caller: str, key: str, body_hash: str, event_id: str) -> ApiRequest | None:
+        """Note a request; returns the earlier one of the same key, or None for a new key."""
+        ...
+
+    async def finish(self, caller: str, key: str, answer: Mapping[str, Any]) -> None:
+        """Keep the answer; durable when this returns."""
         ...
 
 

@@ -197,6 +197,9 @@ def missing_secrets(settings: Settings) -> list[str]:
         names[config.intake.hubspot.client_secret_envs[0]] = "intake.hubspot"
     if config.intake.salesforce_flow:
         names[config.intake.salesforce_flow.secret_envs[0]] = "intake.salesforce_flow"
+    if config.intake.enrich:
+        callers = config.intake.enrich.callers
+        names.update({caller.api_key_envs[0]: f"intake.enrich.callers.{name}" for name, caller in callers.items()})
     return [
         f"set the environment variable {name} ({place} needs it)"
         for name, place in names.items()

@@ -254,6 +254,46 @@ def resolved(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for entry in names for name in GROUPS.get(entry, (entry,))))
 
 
+class ScoreRule(_Model):
+    """Points for what is known of a lead."""
+
+    points: int = Field(ge=-1_000, le=1_000)
+    when: str
+    reason: str
+
+
+class SegmentRule(_Model):
+    """A segment of leads; the first one that fits counts."""
+
+    name: str
+    when: str
+
+
+class RouteRule(_Model):
+    """Where a lead goes; the first one that fits counts. May use ``segment`` and ``score``."""
+
+    to: str
+    when: str
+
+
+class RoutingConfig(_Model):
+    """How leads are scored and routed: small expressions over the fields that are there."""
+
+    score: list[ScoreRule] = []
+    segments: list[SegmentRule] = []
+    routes: list[RouteRule] = []
+    default_segment: str = "unknown"
+    default_route: str = "round_robin"
+
+
+class RoutingProperties(_Model):
+    """The CRM properties for the routing's result; leave one out if you do not want it there."""
+
+    segment: str | None = None
+    score: str | None = None
+    route: str | None = None
+
+
 class StatusProperties(_Model):
     """The CRM properties that say how the enrichment went; they are always written."""
 
@@ -268,6 +308,7 @@ class CrmObjectConfig(_Model):
 
     mapping: dict[str, str]
     status: StatusProperties
+    routing: RoutingProperties = RoutingProperties()
 
 
 class HubSpotConfig(_Model):
@@ -325,6 +366,27 @@ class IntakeConfig(_Model):
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=50_000_000)
     hubspot: HubSpotIntakeConfig | None = None
     salesforce_flow: FlowIntakeConfig | None = None
+    enrich: EnrichApiConfig | None = None
+
+
+class CallerConfig(_Model):
+    """Who may call ``POST /enrich``."""
+
+    api_key_envs: list[EnvName] = Field(
+        min_length=1, max_length=2, description="A second one while you rotate the key."
+    )
+    callback_secret_env: EnvName | None = Field(
+        default=None, description="Signs callbacks (Standard Webhooks, whsec_)."
+    )
+
+
+class EnrichApiConfig(_Model):
+    """``POST /enrich``: who may call it, how long an answer may take, and how much is answered at once."""
+
+    callers: dict[Name, CallerConfig] = Field(min_length=1)
+    deadline_seconds: float = Field(default=2.5, gt=0, le=3.0)
+    max_at_once: int = Field(default=256, ge=1, le=10_000)
+    max_waiting: int = Field(default=256, ge=0, le=100_000)
 
 
 class RunEconomyConfig(_Model):
@@ -351,6 +413,7 @@ class EnrichmentConfig(_Model):
     cache: CacheConfig = CacheConfig()
     protection: ProtectionConfig = ProtectionConfig()
     budget: BudgetConfig = BudgetConfig()
+    routing: RoutingConfig = RoutingConfig()
     runs: RunEconomyConfig = RunEconomyConfig()
 
     @model_validator(mode="wrap")

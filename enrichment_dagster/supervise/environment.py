@@ -69,6 +69,7 @@ def sandbox_variables(ports: Ports) -> dict[str, str]:
         "SALESFORCE_CLIENT_SECRET": "sandbox-secret",
         "HUBSPOT_CLIENT_SECRET": "sandbox-hubspot-secret",
         "SALESFORCE_FLOW_SECRET": "sandbox-flow-secret",
+        "ENRICH_API_KEY": "sandbox-enrich-key",
         "ENRICHMENT_PUBLIC_URL": ports.gateway_url,
     }
 
