@@ -23,9 +23,13 @@ _STATUS_FIELDS = {
 }
 _PURPOSES = {
     "apollo.people_match": ("apollo", "person"),
+    "apollo.people_bulk_match": ("apollo", "person"),
     "apollo.organization_enrich": ("apollo", "company"),
+    "apollo.organization_bulk_enrich": ("apollo", "company"),
+    "apollo.phone": ("apollo", "phone"),
     "clearbit.combined_find": ("clearbit", "combined"),
     "zerobounce.validate": ("zerobounce", "verification"),
+    "zerobounce.validate_batch": ("zerobounce", "verification"),
 }
 _MOST_EXAMPLES = 5
 
@@ -163,13 +167,13 @@ def _check_bills(account: Account, stack: Stack) -> None:
     """Paid calls are repeated for subjects whose call was in flight at a kill, and for no others."""
     lost = _lost_calls(stack)
     account.calls_in_flight_at_kills = lost.total()
-    unexplained = []
+    paid: Counter[tuple[str, str, str]] = Counter()  # whether asked alone or together with others
     for endpoint, subjects in stack.sandbox("GET", "counters")["billed_subjects"].items():
         for subject, times in subjects.items():
-            account.paid_calls += times
-            account.repeated_calls += times - 1
-            if times - 1 > lost[(*_PURPOSES[endpoint], subject.lower())]:
-                unexplained.append((endpoint, subject, times))
+            paid[(*_PURPOSES[endpoint], subject.lower())] += times
+    account.paid_calls = paid.total()
+    account.repeated_calls = paid.total() - len(paid)
+    unexplained = [(key, times) for key, times in paid.items() if times - 1 > lost[key]]
     account.wrong("paid for again without having been in flight at a kill", unexplained)
 
 
