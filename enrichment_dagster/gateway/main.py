@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from assets.lanes import with_lane
 from enrichment_dagster.composition import LateService, Stores, open_late_answers, open_stores
 from enrichment_dagster.errors import EnrichmentError
 from enrichment_dagster.gateway.app import create_app
@@ -102,7 +103,7 @@ def housekeeping(settings: Settings, stores: Stores) -> list[Background]:
     if os.environ.get("DAGSTER_HOME"):
 
         def evaluate_all() -> dict[str, list[Verdict]]:
-            types = settings.config.event_types
+            types = with_lane(settings.config.event_types)
             return {name: evaluate(health, name, config, list(CHECKS), clock.now()) for name, config in types.items()}
 
         reporter = CheckReporter(
