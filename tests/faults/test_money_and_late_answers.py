@@ -6,18 +6,16 @@ One installation for both tests. Its plan wants a phone, which Apollo brings to 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import pytest
 from fullstack import Stack, ask, environment, running_stack, wait_for
 from sqlalchemy import func, select
+from support.story import call
 
 from enrichment_dagster.sandbox.world import Person, World
 from enrichment_dagster.store.database import to_ms
@@ -30,7 +28,7 @@ PHONES = {"hubspot": "phone", "salesforce": "Phone"}
 GAPS = {"hubspot": "enrichment_missing_fields", "salesforce": "Enrichment_Missing_Fields__c"}
 LEADS = 20
 FIRST_OF_STOPPED = 300
-SLOW = {"latency": 3_000}
+SLOW = {"latency": 4_000}
 
 
 def with_phones(config: dict[str, Any]) -> None:
@@ -125,10 +123,8 @@ def test_a_phone_that_comes_later_reaches_the_crm_and_a_forged_one_does_not(stac
 
 def spend(stack: Stack, *words: str) -> list[str]:
     """Run ``enrichment spend``; returns what is stopped after it."""
-    command = [str(Path(sys.executable).parent / "enrichment"), "spend", *words, "--json"]
-    done = subprocess.run(
-        command, env=environment(stack.config, stack.home), capture_output=True, text=True, timeout=60, check=True
-    )
+    done = call(environment(stack.config, stack.home), "spend", *words, "--json")
+    assert done.exit_code == 0, done.output
     return [stop["provider"] for stop in json.loads(done.stdout)["stops"]]
 
 
