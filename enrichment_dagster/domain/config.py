@@ -24,7 +24,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from enrichment_dagster.domain.config_checks import problems_between
-from enrichment_dagster.domain.expressions import LEAD_NAMES, ROUTE_NAMES, parse
+from enrichment_dagster.domain.expression_names import LEAD_NAMES, ROUTE_NAMES
+from enrichment_dagster.domain.expressions import parse
 from enrichment_dagster.domain.fields import FIELDS, GROUPS, Level
 from enrichment_dagster.domain.template import PERSONAL, placeholders
 

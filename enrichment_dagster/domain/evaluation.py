@@ -16,7 +16,8 @@ from typing import Any
 
 from simpleeval import SimpleEval
 
-from enrichment_dagster.domain.expressions import Expression, Type
+from enrichment_dagster.domain.expression_names import Type
+from enrichment_dagster.domain.expressions import Expression
 
 _Operator = Callable[[Any, Any], Any]
 
@@ -56,7 +57,7 @@ def prepared(expression: Expression) -> ast.expr:
 
 class _Literals(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        return ast.Constant(float(node.value)) if _is_number(node.value) else node
+        return ast.Constant(_float(node.value)) if _is_number(node.value) else node
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         self.generic_visit(node)

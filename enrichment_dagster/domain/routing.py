@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from enrichment_dagster.domain.config import RoutingConfig
 from enrichment_dagster.domain.evaluation import Evaluator, prepared
-from enrichment_dagster.domain.expressions import LEAD_NAMES, ROUTE_NAMES, Expression, Type, parse
+from enrichment_dagster.domain.expression_names import LEAD_NAMES, ROUTE_NAMES, Type
+from enrichment_dagster.domain.expressions import Expression, parse
 from enrichment_dagster.domain.fields import Value
 
 

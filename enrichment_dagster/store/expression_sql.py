@@ -1,6 +1,7 @@
 """Checked conditions as DuckDB SQL that says of a stored record what ``domain.evaluation`` says of a lead.
 
-Columns have the fields' names; numbers are DOUBLE and finite. A condition is never NULL: what is missing makes it false.
+Columns have the fields' names; numbers are DOUBLE and finite. A condition is never NULL: what is missing makes it
+false.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import ast
 from collections.abc import Mapping
 from functools import singledispatch
 
-from enrichment_dagster.domain.expressions import ROUTE_NAMES, Expression, Type
+from enrichment_dagster.domain.expression_names import ROUTE_NAMES, Type
+from enrichment_dagster.domain.expressions import Expression
 from enrichment_dagster.store.warehouse_extensions import quoted
 
 _OPERATORS: Mapping[type[ast.AST], str] = {

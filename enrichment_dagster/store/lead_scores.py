@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from string import Template
 
 from enrichment_dagster.domain.config import RoutingConfig
-from enrichment_dagster.domain.expressions import LEAD_NAMES, ROUTE_NAMES, Type, parse
+from enrichment_dagster.domain.expression_names import LEAD_NAMES, ROUTE_NAMES, Type
+from enrichment_dagster.domain.expressions import parse
 from enrichment_dagster.store.expression_sql import condition_sql
 from enrichment_dagster.store.warehouse_extensions import quoted
 from enrichment_dagster.store.warehouse_sql import sql
