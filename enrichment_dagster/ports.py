@@ -679,6 +679,10 @@ class RoutingStore(Protocol):
         """
         ...
 
+    async def release(self, event_ids: Sequence[str], at: datetime) -> None:
+        """Give up the reservations of events that were not routed: the standard lane may take them at once."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
