@@ -434,6 +434,10 @@ class WorkKind(StrEnum):
     ROUTING = "routing"  # what the gateway found within the deadline
 
 
+ROUTING_SUFFIX = "/routing"
+"""Follows the event id in the id of its routing's work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a piece of work is limited to. Empty: all that the plan wants."""

@@ -33,6 +33,7 @@ from enrichment_dagster.engine.waiting import first_done
 from enrichment_dagster.engine.waterfall import enrich_event
 from enrichment_dagster.errors import Overloaded, StoreError
 from enrichment_dagster.ports import (
+    ROUTING_SUFFIX,
     Crm,
     CrmFailure,
     CrmRecord,
@@ -44,13 +45,12 @@ from enrichment_dagster.ports import (
     WorkKind,
 )
 
-__all__ = ["RESERVE", "ROUTING_SUFFIX", "RoutingCounts", "RoutingLane", "RoutingResult"]
+__all__ = ["RESERVE", "RoutingCounts", "RoutingLane", "RoutingResult"]
 
 RESERVE = timedelta(seconds=2)
 """How much longer than its deadline an event belongs to the gateway; after that the standard lane takes it."""
 
-ROUTING_SUFFIX = "/routing"
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 4.0
 MOST_IN_HAND = 256
 """Webhooks' events that are routed at once; what comes on top of them is the standard lane's."""
 
