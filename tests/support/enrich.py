@@ -18,7 +18,7 @@ from enrichment_dagster.domain.event import Event
 from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.domain.routing import RoutingDecision
-from enrichment_dagster.engine.routing import RoutingResult
+from enrichment_dagster.engine.routing_result import RoutingResult
 from enrichment_dagster.gateway.answers_owed import AnswersOwed, post_owed_answers
 from enrichment_dagster.gateway.api.callers import Caller, Callers
 from enrichment_dagster.gateway.api.deps import EnrichDeps
