@@ -77,11 +77,14 @@ class Installation:
 
 
 @contextmanager
-def installation(base_port: int, *, keep: bool = False, latency_ms: float = LATENCY_MS) -> Iterator[Installation]:
+def installation(
+    base_port: int, *, keep: bool = False, latency_ms: float = LATENCY_MS, companies: int | None = None
+) -> Iterator[Installation]:
     """Make a home and start the emulators; removes the home at the end."""
     home, ports = Path(tempfile.mkdtemp(prefix="enrichment-bench-")), free_ports(base_port)
     write_configuration(_configuration(home).parent)
     argv = ["-m", "enrichment_dagster.sandbox", "--port", str(ports.sandbox), "--people", str(PEOPLE)]
+    argv += [] if companies is None else ["--companies", str(companies)]
     guard = Guard()
     guard.start()
     sandbox = _start("sandbox", argv, home, ports, guard, http_ok(f"{ports.sandbox_url}/_sandbox/health"))
