@@ -624,10 +624,6 @@ class DispatchPort(Protocol):
         """Return a lane's open batches, their runs not looked up."""
         ...
 
-    def runs_since(self, moment: datetime) -> int:
-        """Return how many batches of all lanes were handed over since then."""
-        ...
-
     def oldest_due_age(self, event_type: str) -> timedelta:
         """Return how long the oldest due event has waited; zero for none."""
         ...

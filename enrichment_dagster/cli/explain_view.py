@@ -147,7 +147,7 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
     columns = ("field", "value", "provider", "origin", *numbers, *(("others",) if disputed else ()))
     table = make_table("Fields", *columns, right=numbers)
     for item in report["fields"]:
-        others = ["; ".join(_said(other, report) for other in item["alternatives"])] if disputed else []
+        others = [_others(item, report)] if disputed else []
         add_row(
             table,
             item["field"],
@@ -166,6 +166,14 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
 def _origin(item: Mapping[str, Any]) -> str:
     marks = ["stale"] if item["stale"] else []
     return ", ".join([item["origin"], *marks, *([] if item["chosen"] else ["not chosen"])])
+
+
+def _others(item: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Return what others said; those who said the same are named only."""
+    shown = report["values_shown"]
+    same = [other["provider"] for other in item["alternatives"] if shown and other["value"] == item["value"]]
+    else_said = [_said(other, report) for other in item["alternatives"] if not shown or other["value"] != item["value"]]
+    return "; ".join([*([f"also {', '.join(dict.fromkeys(same))}"] if same else []), *else_said])
 
 
 def _said(other: Mapping[str, Any], report: Mapping[str, Any]) -> str:
