@@ -25,6 +25,7 @@ class Lane:
     sensor: str
     meaning: str
     freshness: timedelta  # the lane has stood still when it neither worked nor was idle for so long
+    routing: str = ""  # the asset of what the gateway answers at once; empty: this type is never routed
 
     @property
     def job(self) -> str:
@@ -39,5 +40,9 @@ LANES = (
         sensor="new_lead",
         meaning="Leads that came in by form, list import or API",
         freshness=timedelta(minutes=5),
+        routing="lead_routing",
     ),
 )
+
+ROUTED = tuple(lane for lane in LANES if lane.routing)
+"""The lanes whose events the gateway routes."""

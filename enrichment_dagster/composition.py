@@ -210,14 +210,14 @@ async def open_worker(settings: Settings, stores: Stores, event_type: str | None
 
 def enrich_batch(settings: Settings, stores: Stores, event_type: str, batch_id: str, owner: str) -> BatchReport:
     """Enrich a batch's open events; an empty report when it is finished or another run holds it."""
-    preload = threading.Thread(target=_preload, name="preload", daemon=True)
+    preloading = threading.Thread(target=preload, name="preload", daemon=True)
 
     async def main() -> BatchReport:
         async with open_worker(settings, stores, event_type) as worker:
             lease: Lease | None = worker.work.lease(batch_id, owner)
             if lease is None or worker.runner is None:
                 return BatchReport()
-            preload.start()
+            preloading.start()
             return await worker.runner.run(lease, worker.work.open_items(batch_id))
 
     return asyncio.run(main())
@@ -243,7 +243,7 @@ def enrich_day(
     return total
 
 
-def _preload() -> None:
+def preload() -> None:
     """Import the data frame libraries while the first calls are on the wire (0.9 s that nobody has to wait for)."""
     from enrichment_dagster.schemas import candidates
 

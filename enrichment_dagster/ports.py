@@ -434,6 +434,10 @@ class WorkKind(StrEnum):
     ROUTING = "routing"  # what the gateway found within the deadline
 
 
+ROUTING_SUFFIX = "/routing"
+"""Follows the event id in the id of its routing's work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a piece of work is limited to. Empty: all that the plan wants."""
@@ -673,6 +677,10 @@ class RoutingStore(Protocol):
 
         An event whose reservation has run out meanwhile is left to the standard lane; the results are kept for it.
         """
+        ...
+
+    async def release(self, event_ids: Sequence[str], at: datetime) -> None:
+        """Give up the reservations of events that were not routed: the standard lane may take them at once."""
         ...
 
 

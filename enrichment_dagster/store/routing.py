@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from enrichment_dagster.ports import RoutingConclusion, WorkKind
-from enrichment_dagster.store.committer import GroupCommitter
+from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.dispatch import pump_into
 from enrichment_dagster.store.pending import register_waiters
@@ -25,6 +25,12 @@ class _Batch:
     finished_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Release:
+    event_ids: Sequence[str]
+    at: datetime
+
+
 class SqlRoutingStore:
     """Stores what the gateway found."""
 
@@ -32,49 +38,57 @@ class SqlRoutingStore:
         self._journal = journal
         self._committer = committer
         self._owner = owner
-        self._handler = self._conclude_all
+        self._conclude = each(self._conclude_batch)
+        self._release = each(self._release_events)
 
     async def conclude(self, conclusions: Sequence[RoutingConclusion], finished_at: datetime) -> None:
-        """Store results and outbox, and hand the events on or end them, in one transaction."""
-        await self._committer.submit(self._handler, _Batch(conclusions, finished_at))
+        """Store results and outbox, and hand the events on or end them, in one transaction.
 
-    def _conclude_all(self, connection: Connection, batches: Sequence[_Batch]) -> list[None]:
-        for batch in batches:
-            # The events are in the journal; here they become work, if no tick was quicker.
-            while pump_into(connection, self._journal, batch.finished_at):
-                pass
-            self._conclude(connection, batch.conclusions, to_ms(batch.finished_at))
-        return [None] * len(batches)
+        Repeating it changes nothing.
+        """
+        await self._committer.submit(self._conclude, _Batch(conclusions, finished_at))
 
-    def _conclude(self, connection: Connection, conclusions: Sequence[RoutingConclusion], now_ms: int) -> None:
+    async def release(self, event_ids: Sequence[str], at: datetime) -> None:
+        """Give up the reservations of events that were not routed."""
+        await self._committer.submit(self._release, _Release(event_ids, at))
+
+    def _conclude_batch(self, connection: Connection, batch: _Batch) -> None:
+        self._pump(connection, batch.finished_at)
+        now_ms, items = to_ms(batch.finished_at), batch.conclusions
+        mine = _still_reserved(connection, [item.enrichment.item.event.event_id for item in items])
         rev = next_rev(connection)
-        found = [item.enrichment for item in conclusions]
-        tables: tuple[tuple[Any, list[dict[str, Any]]], ...] = (
-            (work, [self._routing_row(item, now_ms, rev) for item in conclusions]),
-            (field_values, [row for item in found for row in value_rows(item, rev)]),
-            (quarantine, [row for item in found for row in quarantine_rows(item, rev, now_ms)]),
-            (outbox, [outbox_row(item.outbox, now_ms) for item in found if item.outbox]),
-        )
-        for table, rows in tables:
-            if rows:
-                connection.execute(dialect_insert(connection, table).on_conflict_do_nothing(), rows)
-        awaited = [(attempt, item.item.work_id) for item in found for attempt in item.awaits]
-        if awaited:
-            register_waiters(connection, awaited, rev, now_ms)
-        self._hand_on(connection, [item for item in conclusions if item.goes_on], now_ms, rev)
-        self._end(connection, [item for item in conclusions if not item.goes_on], now_ms, rev)
+        rows = [self._routing_row(item, now_ms, rev) for item in items]
+        fresh = _insert_new(connection, rows)
+        _store_results(connection, [item for item in items if item.enrichment.item.work_id in fresh], rev, now_ms)
+        _hand_on(connection, [i.enrichment.item.event.event_id for i in items if i.goes_on], mine, now_ms, rev)
+        ended = [
+            {"b_id": event_id, "b_rev": rev, **{f"b_{name}": v for name, v in self._ended(item, now_ms).items()}}
+            for item in items
+            if not item.goes_on and (event_id := item.enrichment.item.event.event_id) in mine
+        ]
+        if ended:
+            connection.execute(_END, ended)
+
+    def _release_events(self, connection: Connection, release: _Release) -> None:
+        self._pump(connection, release.at)
+        mine = _still_reserved(connection, release.event_ids)
+        _hand_on(connection, release.event_ids, mine, to_ms(release.at), next_rev(connection))
+
+    def _pump(self, connection: Connection, now: datetime) -> None:
+        """Turn the journal's events into work, if no tick was quicker."""
+        while pump_into(connection, self._journal, now):
+            pass
 
     def _routing_row(self, item: RoutingConclusion, now_ms: int, rev: int) -> dict[str, Any]:
-        enrichment = item.enrichment
-        decision = enrichment.routing
+        event, decision = item.enrichment.item.event, item.enrichment.routing
         return {
-            **event_columns(enrichment.item.event),
+            **event_columns(event),
             **self._ended(item, now_ms),
-            "work_id": enrichment.item.work_id,
+            "work_id": item.enrichment.item.work_id,
             "seq": 0,
             "kind": str(WorkKind.ROUTING),
-            "day": enrichment.item.event.received_at.date().isoformat(),
-            "due_at_ms": to_ms(enrichment.item.event.received_at),
+            "day": event.received_at.date().isoformat(),
+            "due_at_ms": to_ms(event.received_at),
             "routing": None if decision is None else {**asdict(decision), "reasons": list(decision.reasons)},
             "rev": rev,
         }
@@ -93,30 +107,50 @@ class SqlRoutingStore:
             "steps": [step_as_json(step) for step in enrichment.steps],
         }
 
-    def _hand_on(self, connection: Connection, items: Sequence[RoutingConclusion], now_ms: int, rev: int) -> None:
-        """Give up the reservation: the standard lane may take the event at once."""
-        if items:
-            rows = [{"b_id": item.enrichment.item.event.event_id, "b_now": now_ms, "b_rev": rev} for item in items]
-            connection.execute(_HAND_ON, rows)
 
-    def _end(self, connection: Connection, items: Sequence[RoutingConclusion], now_ms: int, rev: int) -> None:
-        rows = [
-            {"b_id": item.enrichment.item.event.event_id, "b_rev": rev, **_prefixed(self._ended(item, now_ms))}
-            for item in items
-        ]
+def _still_reserved(connection: Connection, event_ids: Sequence[str]) -> frozenset[str]:
+    """Lock and return the events that no lane has taken or touched since they came.
+
+    A row that a tick is just assigning is passed over, not waited for: the tick waits for the revision's counter, and
+    the two would wait for each other.
+    """
+    untouched = (work.c.state == "due") & (work.c.deferrals == 0) & (work.c.crashes == 0)
+    statement = select(work.c.work_id).where(work.c.work_id.in_(event_ids), untouched)
+    return frozenset(connection.execute(statement.with_for_update(skip_locked=True)).scalars())
+
+
+def _insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[str]:
+    """Store the routing's own work; returns what was not there yet."""
+    statement = dialect_insert(connection, work).on_conflict_do_nothing().returning(work.c.work_id)
+    return frozenset(connection.execute(statement, list(rows)).scalars()) if rows else frozenset()
+
+
+def _store_results(connection: Connection, items: Sequence[RoutingConclusion], rev: int, now_ms: int) -> None:
+    found = [item.enrichment for item in items]
+    tables: tuple[tuple[Any, list[dict[str, Any]]], ...] = (
+        (field_values, [row for item in found for row in value_rows(item, rev)]),
+        (quarantine, [row for item in found for row in quarantine_rows(item, rev, now_ms)]),
+        (outbox, [outbox_row(item.outbox, now_ms) for item in found if item.outbox]),
+    )
+    for table, rows in tables:
         if rows:
-            connection.execute(_END, rows)
+            connection.execute(dialect_insert(connection, table).on_conflict_do_nothing(), rows)
+    awaited = [(attempt, item.item.work_id) for item in found for attempt in item.awaits]
+    if awaited:
+        register_waiters(connection, awaited, rev, now_ms)
 
 
-def _prefixed(values: dict[str, Any]) -> dict[str, Any]:
-    return {f"b_{name}": value for name, value in values.items()}
+def _hand_on(connection: Connection, event_ids: Iterable[str], mine: frozenset[str], now_ms: int, rev: int) -> None:
+    """Give up reservations: the standard lane may take the events at once."""
+    ids = sorted(mine.intersection(event_ids))
+    if ids:
+        early = work.c.work_id.in_(ids) & (work.c.due_at_ms > now_ms)
+        connection.execute(update(work).where(early).values(due_at_ms=now_ms, rev=rev))
 
 
-_RESERVED = (work.c.work_id == bindparam("b_id")) & (work.c.state == "due")
-_HAND_ON = update(work).where(_RESERVED).values(due_at_ms=bindparam("b_now"), rev=bindparam("b_rev"))
 _END = (
     update(work)
-    .where(_RESERVED)
+    .where(work.c.work_id == bindparam("b_id"), work.c.state == "due")
     .values(
         {
             name: bindparam(f"b_{name}")
