@@ -76,6 +76,10 @@ def _head(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     hops = ", ".join(f"{name.replace('_', ' ')} {seconds_text(seconds)}" for name, seconds in latency["hops"].items())
     so_far = " so far" if latency["open"] else ""
     yield Text(f"{seconds_text(latency['seconds'])} end to end{so_far} ({hops}); cost {money_cell(report['cost_usd'])}")
+    if routing := report["routing"]:
+        reasons = f" ({', '.join(routing.get('reasons', ()))})" if routing.get("reasons") else ""
+        found = f"segment {routing.get('segment')}, score {routing.get('score')}, route {routing.get('route')}"
+        yield Text(clean(f"routed: {found}{reasons}"))
     for dead in report["dead_letters"]:
         yield Text(clean(f"dead letter {dead['work_id']}: {dead['reason']} ({dead['detail']})"), style="red")
 
