@@ -106,7 +106,7 @@ class Window:
 
 
 def drive(server: Server, requests: Sequence[bytes], rate: float, *, seed: int = 7) -> Window:
-    """Send the requests at a rate with random gaps, to the server's processes by turns."""
+    """Send the requests at a rate with random gaps."""
     due = schedule(rate, len(requests), poisson_gaps(len(requests), seed))
     return _measured(server, requests, rate, due)
 
@@ -118,7 +118,7 @@ def at_once(server: Server, requests: Sequence[bytes]) -> Window:
 
 def _measured(server: Server, requests: Sequence[bytes], rate: float, due: Sequence[float]) -> Window:
     before = server.cpu_seconds()
-    sent = send(server.ports, requests, due, CONNECTIONS, patience_seconds=_PATIENCE_SECONDS)
+    sent = send(server.port, requests, due, CONNECTIONS, patience_seconds=_PATIENCE_SECONDS)
     window = Window(server.name, rate, sent, server.cpu_seconds() - before)
     print(f"{server.name} at {rate:.0f}/s: {window.as_data()}", flush=True)
     return window

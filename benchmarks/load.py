@@ -43,14 +43,13 @@ class Exchange:
 
 @dataclass(slots=True)
 class _Connection:
-    port: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     @classmethod
     async def open(cls, port: int) -> Self:
         """Connect to a port of this machine."""
-        return cls(port, *await asyncio.open_connection("127.0.0.1", port))
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def close(self) -> None:
         """Close it, whatever state it is in."""
@@ -68,7 +67,7 @@ class _Connection:
 
 
 def send(
-    ports: int | Sequence[int],
+    port: int,
     requests: Sequence[bytes],
     due: Sequence[float],
     connections: int = 64,
@@ -77,14 +76,13 @@ def send(
 ) -> list[Exchange]:
     """Send each request at its time (seconds from now) over kept connections; returns in order.
 
-    Connections to several ports take turns. An answer that takes longer than the patience counts as lost.
+    An answer that takes longer than the patience counts as lost.
     """
     gc.collect()
     gc.disable()  # a collection of the generator's must not look like a pause of the server's
     try:
         with _first_in_line():
-            targets = [ports] if isinstance(ports, int) else list(ports)
-            return uvloop.run(_send(targets, requests, due, connections, patience_seconds))
+            return uvloop.run(_send(port, requests, due, connections, patience_seconds))
     finally:
         gc.enable()
 
@@ -102,11 +100,11 @@ def _first_in_line() -> Iterator[None]:
 
 
 async def _send(
-    ports: Sequence[int], requests: Sequence[bytes], due: Sequence[float], connections: int, patience: float
+    port: int, requests: Sequence[bytes], due: Sequence[float], connections: int, patience: float
 ) -> list[Exchange]:
     pool: asyncio.Queue[_Connection] = asyncio.Queue()
-    for index in range(min(connections, max(len(requests), len(ports)))):
-        pool.put_nowait(await _Connection.open(ports[index % len(ports)]))
+    for _ in range(min(connections, len(requests))):
+        pool.put_nowait(await _Connection.open(port))
     start, wall = time.perf_counter() + _LEAD_IN_SECONDS, time.time() + _LEAD_IN_SECONDS
 
     async def one(request: bytes, at: float) -> Exchange:
@@ -121,7 +119,7 @@ async def _send(
         latency = time.perf_counter() - start - at
         if status == _LOST:
             await connection.close()
-            connection = await _Connection.open(connection.port)
+            connection = await _Connection.open(port)
         pool.put_nowait(connection)
         return Exchange(wall + at, late, latency, status, body)
 

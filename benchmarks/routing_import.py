@@ -35,7 +35,7 @@ def beside_import(place: Installation, people: Sequence[Person], result: Result)
     busy: list[Window] = []
     left: list[int] = []
     with place.running():
-        server = Server("gateway", (place.ports.gateway,), _gateway_pids(place))
+        server = Server("gateway", place.ports.gateway, _gateway_pid(place))
         warm_up_stack(place)
         warm_up(server, [queue.pop() for _ in range(WARM_UP)])
         for number in range(sizes["rounds"]):
@@ -90,9 +90,9 @@ def _judge(result: Result, quiet: Sequence[Window], busy: Sequence[Window], left
     result.add("not answered with 2xx, with an import or without", refused, "requests", at_most=0)
 
 
-def _gateway_pids(place: Installation) -> tuple[int, ...]:
+def _gateway_pid(place: Installation) -> int:
     mark = "enrichment_dagster.gateway.main"
-    return tuple(process.pid for process in tree(place.pid) if mark in " ".join(process.cmdline()))[:1]
+    return next(process.pid for process in tree(place.pid) if mark in " ".join(process.cmdline()))
 
 
 def _unfinished(place: Installation) -> int:

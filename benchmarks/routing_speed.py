@@ -31,6 +31,7 @@ def beside_plain(place: Installation, people: Sequence[Person], result: Result) 
             requests = [request(person) for person in people[begin : begin + count]]
             for name, server in servers.items():
                 found[name].append(drive(server, requests, rate, seed=number))
+    with plain_service(place) as plain:
         pushing = drive(plain, _with_records(place, count), rate)
     _judge_beside_plain(result, found, pushing)
 

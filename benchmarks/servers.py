@@ -25,61 +25,60 @@ Change = Callable[[dict[str, Any]], None]
 _FIRST_OFFSET = 4  # of its ports from the installation's first one
 _PORTS = 200
 _START_SECONDS = 60.0
+_SETTLE_SECONDS = 2.0  # it is ready before all is imported that it needs
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Something that answers POST /enrich, in one or more processes."""
+    """Something that answers POST /enrich."""
 
     name: str
-    ports: tuple[int, ...]
-    pids: tuple[int, ...]
+    port: int
+    pid: int
 
     def cpu_seconds(self) -> float:
-        """Return the processor seconds that its processes have used."""
-        return sum(sum(cpu_seconds(pid).values()) for pid in self.pids)
+        """Return the processor seconds that it has used, those of its workers included."""
+        return sum(cpu_seconds(self.pid).values())
 
 
 @contextmanager
 def gateway(place: Installation, name: str, *, workers: int = 1, change: Change | None = None) -> Iterator[Server]:
-    """Run the gateway with empty stores that its workers share; a change applies to its configuration."""
+    """Run the gateway with empty stores; a change applies to its configuration."""
     home = place.home / name
     config = write_configuration(home / "project")
     if change is not None:
         content = yaml.safe_load(config.read_text(encoding="utf-8"))
         change(content)
         config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    command = ["-m", "enrichment_dagster.gateway.main", "--port"]
+    command = ["-m", "enrichment_dagster.gateway.main", "--workers", str(workers), "--port"]
     own = {HOME_VARIABLE: str(home), CONFIG_VARIABLE: str(config)}
-    with _running(place, home, name, command, own, workers) as server:
+    with _running(place, home, name, command, own) as server:
+        time.sleep(_SETTLE_SECONDS)
         yield server
 
 
 @contextmanager
 def plain_service(place: Installation) -> Iterator[Server]:
     """Run the comparison."""
-    with _running(place, place.home, "plain", ["-m", "benchmarks.plain_service"], {}, 1) as server:
+    with _running(place, place.home, "plain", ["-m", "benchmarks.plain_service"], {}) as server:
         yield server
 
 
 @contextmanager
 def _running(
-    place: Installation, home: Path, name: str, command: Sequence[str], own: Mapping[str, str], workers: int
+    place: Installation, home: Path, name: str, command: Sequence[str], own: Mapping[str, str]
 ) -> Iterator[Server]:
     environment = process_environment(home, place.ports, {**sandbox_variables(place.ports), **own})
     environment.pop("DAGSTER_HOME")  # there is no Dagster to report to
-    started: list[SupervisedProcess] = []
-    ports = _free_ports(place.ports.gateway + _FIRST_OFFSET, workers)
+    port = _free_port(place.ports.gateway + _FIRST_OFFSET)
+    log = place.home / "logs" / f"{name}.log"
+    ready = http_ok(f"http://127.0.0.1:{port}/healthz")
+    spec = ProcessSpec(name, [sys.executable, *command, str(port)], environment, log, ready, _START_SECONDS)
+    process = _start(place, spec)
     try:
-        for number, port in enumerate(ports):  # one after the other: the first one creates the stores
-            log = place.home / "logs" / f"{name}-{number}.log"
-            ready = http_ok(f"http://127.0.0.1:{port}/healthz")
-            spec = ProcessSpec(name, [sys.executable, *command, str(port)], environment, log, ready, _START_SECONDS)
-            started.append(_start(place, spec))
-        yield Server(name, tuple(ports), tuple(process.process.pid for process in started if process.process))
+        yield Server(name, port, process.process.pid if process.process else 0)
     finally:
-        for process in started:
-            process.stop()
+        process.stop()
 
 
 def _start(place: Installation, spec: ProcessSpec) -> SupervisedProcess:
@@ -93,8 +92,8 @@ def _start(place: Installation, spec: ProcessSpec) -> SupervisedProcess:
     return process
 
 
-def _free_ports(first: int, count: int) -> list[int]:
-    free = [port for port in range(first, first + _PORTS) if port_is_free("127.0.0.1", port)]
-    if len(free) < count:
-        raise RuntimeError(f"no {count} free ports from {first} on; choose others with --base-port")
-    return free[:count]
+def _free_port(first: int) -> int:
+    for port in range(first, first + _PORTS):
+        if port_is_free("127.0.0.1", port):
+            return port
+    raise RuntimeError(f"no free port from {first} on; choose others with --base-port")
