@@ -264,7 +264,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
     """Return the warehouse; nothing is opened yet."""
     from enrichment_dagster.store.warehouse import Warehouse
 
-    return Warehouse(settings.catalog_path, settings.lake_path, settings.catalog_url)
+    return Warehouse(settings.catalog_path, settings.lake_path, settings.catalog_url, settings.config.routing)
 
 
 def open_projector(settings: Settings, stores: Stores) -> Projector:

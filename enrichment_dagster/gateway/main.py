@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from assets.lanes import with_lane
 from enrichment_dagster.composition import (
     LateService,
     RoutingService,
@@ -206,7 +207,7 @@ def housekeeping(settings: Settings, stores: Stores) -> list[Background]:
     if _reports():
         dagster = LateReporter()
         checks = CheckReporter(
-            lambda: evaluate_all(health, settings.config.event_types, clock.now()),
+            lambda: evaluate_all(health, with_lane(settings.config.event_types), clock.now()),
             dagster.report,
             clock,
             lambda lane: dispatch.last_beat(f"fresh:{lane}"),
