@@ -18,6 +18,7 @@ from enrichment_dagster.http.transport import build_transport
 
 MAX_URL = 2_000
 _MAX_CONNECTIONS = 20
+_MAX_PORT = 65_535
 _HEADERS = {"content-type": "application/json", "user-agent": "enrichment-dagster", "connection": "close"}
 _EXPECTED = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -42,7 +43,14 @@ def checked_target(text: str, *, allow_loopback: bool) -> str:
         port = url.port
     except (httpx.InvalidURL, ValueError):
         raise _bad("it is not a URL") from None
-    if not url.host or url.userinfo or url.fragment or len(text) > MAX_URL or not text.isascii() or port == 0:
+    if (
+        not url.host
+        or url.userinfo
+        or url.fragment
+        or len(text) > MAX_URL
+        or not text.isascii()
+        or not 0 < (port or 1) <= _MAX_PORT
+    ):
         raise _bad("it must name a host, without user, password or fragment")
     if allow_loopback and url.host in _LOOPBACK and url.scheme in {"http", "https"}:
         return str(url)

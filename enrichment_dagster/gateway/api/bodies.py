@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from enrichment_dagster.domain.fields import FieldValue
-from enrichment_dagster.engine.routing import RoutingResult
+from enrichment_dagster.engine.routing_result import RoutingResult
 from enrichment_dagster.journey.forms import iso, usd
 
 _LARGEST = 2**53 - 1  # what every JSON reader takes exactly; larger numbers become text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from enrichment_dagster.domain.event import Event
-from enrichment_dagster.engine.routing import RoutingResult
+from enrichment_dagster.engine.routing_result import RoutingResult
 from enrichment_dagster.gateway.api.callers import Callers
 from enrichment_dagster.ports import ApiRequests, OwedAnswers
 from enrichment_dagster.store.story import Story

@@ -9,6 +9,7 @@ import structlog
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.composition import Stores
+from enrichment_dagster.domain.normalise import normalise_domain, normalise_email, personal_reason
 from enrichment_dagster.gateway.answers_owed import AnswersOwed, post_owed_answers
 from enrichment_dagster.gateway.api.callers import build_callers
 from enrichment_dagster.gateway.api.deps import Answering, EnrichDeps
@@ -44,6 +45,7 @@ def open_enrich(settings: Settings, stores: Stores, lane: Answering | None) -> E
     if config is None or lane is None:
         return None
     callers = build_callers(settings, config)
+    _warm_up()
     committer, clock = GroupCommitter(stores.ops, "api"), stores.clock
     requests, owed = SqlApiRequests(committer, clock), SqlOwedAnswers(committer, clock)
     outbound = Outbound(allow_loopback=settings.local_callbacks)
@@ -61,6 +63,12 @@ def open_enrich(settings: Settings, stores: Stores, lane: Answering | None) -> E
     )
     posting = post_owed_answers(AnswersOwed(owed, outbound, callers, read_story, clock), clock, outbound.aclose)
     return EnrichService(deps, [posting, forget_old(requests, owed, clock)], committer.close)
+
+
+def _warm_up() -> None:
+    """Read the lists of domains now: it takes longer than an answer may."""
+    normalise_domain("example.com")
+    personal_reason(normalise_email("jane@example.com"))
 
 
 def forget_old(requests: SqlApiRequests, owed: SqlOwedAnswers, clock: Clock) -> Background:
