@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "faults"))
+sys.path[:0] = [str(ROOT / "tests" / "faults"), str(ROOT)]
 
 from account import Account, audit  # noqa: E402
 from fullstack import PROCESSES, SLOW_ENOUGH_TO_HIT, NotReachedError, Stack, free_ports, running_stack, wait_for  # noqa: E402
 
+from benchmarks.configuration import lift_limits  # noqa: E402
 from enrichment_dagster.sandbox.world import World  # noqa: E402
 
 RECOVERY_SECONDS = 60.0
@@ -234,7 +235,10 @@ def alone(options: argparse.Namespace) -> int:
     """Run one installation and record it after each round; returns the exit code."""
     begun, rounds = time.monotonic(), options.kills
     ports = free_ports(options.first_port)
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder, running_stack(Path(folder), ports=ports) as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="soak-") as folder,
+        running_stack(Path(folder), ports=ports, change=lift_limits) as stack,
+    ):
         stack.faults(SLOW_ENOUGH_TO_HIT)
         soak, about = Soak(stack, options.seed), machine()
         for number in range(1, rounds + 1):

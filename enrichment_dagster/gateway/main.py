@@ -25,7 +25,7 @@ from enrichment_dagster.composition import (
     open_late_answers,
     open_routing,
     open_stores,
-    preload,
+    preload_all,
 )
 from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.errors import ConfigurationError, EnrichmentError
@@ -136,7 +136,7 @@ def run(settings: Settings, host: str, port: int, place: Place) -> None:
         if routing is not None:
             stack.callback(routing.close)
             stores.runs().free_deliveries(place.owner)  # what its predecessor had in hand when it died
-            threading.Thread(target=preload, name="preload", daemon=True).start()
+            preload_all()
         enrich = None if routing is None else enrich_or_none(settings, stores, routing)
         if enrich is not None:
             stack.callback(enrich.close)
