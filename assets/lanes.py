@@ -17,6 +17,7 @@ OWNER = "team:revops"
 
 T = TypeVar("T")
 
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """What one event type is called in Dagster."""

@@ -1,7 +1,7 @@
 """A worker that enriches leads in a process of its own: ready, go, done. Reads its job from the first argument.
 
-``{"batch_id": ..., "owner": ...}`` is what a run does; ``{"email": ..., "events": n}`` is what the gateway does for events
-that it answers itself: no batch, no lease, no calls together with others.
+``{"batch_id": ..., "owner": ...}`` is what a run does; ``{"email": ..., "events": n}`` is what the gateway does for
+events that it answers itself: no batch, no lease, no calls together with others.
 """
 
 from __future__ import annotations
