@@ -1,6 +1,6 @@
 """Asset checks of a lane. The gateway reports the same verdicts every few seconds; here they run from the UI."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -8,29 +8,38 @@ from assets.lanes import Lane
 from enrichment_dagster.clock import SystemClock
 from enrichment_dagster.monitoring.checks import Verdict
 from enrichment_dagster.resources import EnrichmentResource
-from enrichment_dagster.verdicts import CHECKS, evaluate
+from enrichment_dagster.verdicts import CHECKS, ROUTING_CHECKS, evaluate
 
 
 def lane_checks(lane: Lane) -> dg.AssetChecksDefinition:
     """Return the checks of a lane."""
-    specs = [dg.AssetCheckSpec(name, asset=lane.asset, description=text) for name, text in CHECKS.items()]
+    return _checks_of(lane, lane.asset, CHECKS)
 
-    @dg.multi_asset_check(name=f"{lane.asset}_checks", specs=specs, can_subset=True)
+
+def routing_checks(lane: Lane) -> dg.AssetChecksDefinition:
+    """Return the checks of what the gateway answers."""
+    return _checks_of(lane, lane.routing, ROUTING_CHECKS)
+
+
+def _checks_of(lane: Lane, asset: str, checks: Mapping[str, str]) -> dg.AssetChecksDefinition:
+    specs = [dg.AssetCheckSpec(name, asset=asset, description=text) for name, text in checks.items()]
+
+    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True)
     def _checks(
         context: dg.AssetCheckExecutionContext, enrichment: EnrichmentResource
     ) -> Iterator[dg.AssetCheckResult]:
         chosen = sorted(key.name for key in context.selected_asset_check_keys)
         config = enrichment.event_type(lane.event_type)
         for verdict in evaluate(enrichment.health(), lane.event_type, config, chosen, SystemClock().now()):
-            yield check_result(lane, verdict)
+            yield check_result(asset, verdict)
 
     return _checks
 
 
-def check_result(lane: Lane, verdict: Verdict) -> dg.AssetCheckResult:
+def check_result(asset: str, verdict: Verdict) -> dg.AssetCheckResult:
     """Return a verdict as Dagster shows it."""
     return dg.AssetCheckResult(
-        asset_key=lane.asset,
+        asset_key=asset,
         check_name=verdict.check,
         passed=verdict.passed,
         severity=dg.AssetCheckSeverity.ERROR if verdict.severe else dg.AssetCheckSeverity.WARN,

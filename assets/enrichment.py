@@ -24,6 +24,27 @@ crm_events = dg.AssetSpec(
 )
 
 
+def routing_asset(lane: Lane) -> dg.AssetSpec:
+    """Return the asset of what the gateway answers within seconds.
+
+    It has no freshness policy: a lane of three seconds needs a window of seconds, and Dagster's shortest is a minute.
+    Its check ``routing_latency`` is evaluated every 20 seconds instead.
+    """
+    return dg.AssetSpec(
+        lane.routing,
+        deps=[crm_events],
+        group_name="enrichment",
+        kinds={"python", "http"},
+        owners=[OWNER],
+        tags={"event_type": lane.event_type},
+        description=(
+            f"{lane.meaning}: company, segment, score and route, found by the gateway within three seconds of the "
+            "lead's receipt. There is no run: the gateway reports a materialization a minute, for all leads since the "
+            "last one."
+        ),
+    )
+
+
 class BatchConfig(dg.Config):
     """Which events a run takes: a batch that its sensor made, or all open events of the run's day."""
 

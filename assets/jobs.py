@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.lanes import LANES, Lane
+from assets.lanes import LANES, ROUTED, Lane
 from assets.retention import Retention, delete_old_runs
 from enrichment_dagster.resources import EnrichmentResource
 
@@ -43,7 +43,7 @@ projection_job = dg.define_asset_job(
 
 checks_job = dg.define_asset_job(
     "checks_job",
-    selection=dg.AssetSelection.checks_for_assets(*(lane.asset for lane in LANES)),
+    selection=dg.AssetSelection.checks_for_assets(*(lane.asset for lane in LANES), *(lane.routing for lane in ROUTED)),
     description="Evaluate the checks of all lanes now.",
     tags={_MAX_RUNTIME_TAG: "300"},
 )

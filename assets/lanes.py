@@ -27,6 +27,7 @@ class Lane:
     sensor: str
     meaning: str
     freshness: timedelta  # the lane has stood still when it neither worked nor was idle for so long
+    routing: str = ""  # the asset of what the gateway answers at once; empty: this type is never routed
 
     @property
     def job(self) -> str:
@@ -41,8 +42,12 @@ LANES = (
         sensor="new_lead",
         meaning="Leads that came in by form, list import or API",
         freshness=timedelta(minutes=5),
+        routing="lead_routing",
     ),
 )
+
+ROUTED = tuple(lane for lane in LANES if lane.routing)
+"""The lanes whose events the gateway routes."""
 
 
 def with_lane(event_types: Mapping[str, T]) -> dict[str, T]:

@@ -11,6 +11,7 @@ from enrichment_dagster.engine.batch import BatchReport
 from enrichment_dagster.engine.delivery import DeliveryReport
 
 if TYPE_CHECKING:
+    from enrichment_dagster.engine.routing_result import RoutingCounts
     from enrichment_dagster.store.projector import ProjectionReport  # it brings duckdb along
 
 Metadata = Mapping[str, Any]
@@ -29,6 +30,19 @@ def batch_metadata(report: BatchReport) -> Metadata:
         **_percentiles("queue_wait", report.wait_ms),
         **_percentiles("processing", report.work_ms),
         **({"reasons": dict(report.reasons)} if report.reasons else {}),
+    }
+
+
+def routing_metadata(counts: RoutingCounts) -> Metadata:
+    """Return what the gateway routed since its last report."""
+    statuses = ("enriched", "cached", "partial", "skipped", "failed")
+    latencies = list(counts.latencies_ms)
+    return {
+        "leads": sum(counts.outcomes.values()),
+        **{status: counts.outcomes.get(status, 0) for status in statuses},
+        "overloaded": counts.overloaded,
+        "cost_usd": counts.cost_micros / 1_000_000,
+        **{f"p{p}_ms": round(percentile(latencies, p / 100)) for p in (50, 95, 99) if latencies},
     }
 
 

@@ -26,7 +26,7 @@ from enrichment_dagster.engine.protection import BreakerPolicy, ProviderPolicy, 
 from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.errors import ConfigurationError
-from enrichment_dagster.ports import CachePolicy, Lease, Lookup
+from enrichment_dagster.ports import CachePolicy, Journal, Lease, Lookup
 from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import Database
@@ -41,6 +41,7 @@ from enrichment_dagster.store.work import RENEW_EVERY_SECONDS, SqlWorkStore
 
 if TYPE_CHECKING:
     from enrichment_dagster.engine.late import LateAnswers
+    from enrichment_dagster.engine.routing import RoutingLane
     from enrichment_dagster.http.clients import RemoteClients
     from enrichment_dagster.store.projector import ProjectionReport, Projector
     from enrichment_dagster.store.warehouse import Warehouse
@@ -137,6 +138,28 @@ def validate(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[tup
     return validate_values(candidates)
 
 
+def build_buyer(
+    settings: Settings,
+    committer: GroupCommitter,
+    clock: Clock,
+    policies: Policies,
+    rng: random.Random,
+    *,
+    bulk: bool,
+) -> Buyer:
+    """Return what asks lookups; ``bulk``: several leads together where a vendor has a call for that."""
+    retry = settings.config.retry
+    return Buyer(
+        SqlLedger(committer, clock, policies),
+        clock,
+        RetryPolicy(retry.attempts, retry.first_delay_seconds, retry.max_delay_seconds),
+        cache_policy(settings),
+        rng,
+        bulk=bulk,
+        callback_url=settings.callback_url,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """What a run works with, inside one event loop."""
@@ -164,16 +187,8 @@ async def open_worker(settings: Settings, stores: Stores, event_type: str | None
             if event_type is not None:
                 from enrichment_dagster.providers.registry import build_lookups
 
-                retry, policies = settings.config.retry, build_policies(settings)
-                buyer = Buyer(
-                    SqlLedger(committer, stores.clock, policies),
-                    stores.clock,
-                    RetryPolicy(retry.attempts, retry.first_delay_seconds, retry.max_delay_seconds),
-                    cache_policy(settings),
-                    rng,
-                    bulk=True,
-                    callback_url=settings.callback_url,
-                )
+                policies = build_policies(settings)
+                buyer = build_buyer(settings, committer, stores.clock, policies, rng, bulk=True)
                 runner = BatchRunner(
                     plan=build_plan(settings, event_type, dict(build_lookups(settings, clients))),
                     work=work,
@@ -195,14 +210,14 @@ async def open_worker(settings: Settings, stores: Stores, event_type: str | None
 
 def enrich_batch(settings: Settings, stores: Stores, event_type: str, batch_id: str, owner: str) -> BatchReport:
     """Enrich a batch's open events; an empty report when it is finished or another run holds it."""
-    preload = threading.Thread(target=_preload, name="preload", daemon=True)
+    preloading = threading.Thread(target=preload, name="preload", daemon=True)
 
     async def main() -> BatchReport:
         async with open_worker(settings, stores, event_type) as worker:
             lease: Lease | None = worker.work.lease(batch_id, owner)
             if lease is None or worker.runner is None:
                 return BatchReport()
-            preload.start()
+            preloading.start()
             return await worker.runner.run(lease, worker.work.open_items(batch_id))
 
     return asyncio.run(main())
@@ -228,7 +243,7 @@ def enrich_day(
     return total
 
 
-def _preload() -> None:
+def preload() -> None:
     """Import the data frame libraries while the first calls are on the wire (0.9 s that nobody has to wait for)."""
     from enrichment_dagster.schemas import candidates
 
@@ -249,7 +264,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
     """Return the warehouse; nothing is opened yet."""
     from enrichment_dagster.store.warehouse import Warehouse
 
-    return Warehouse(settings.catalog_path, settings.lake_path, settings.catalog_url)
+    return Warehouse(settings.catalog_path, settings.lake_path, settings.catalog_url, settings.config.routing)
 
 
 def open_projector(settings: Settings, stores: Stores) -> Projector:
@@ -306,3 +321,54 @@ def _usable_lookups(settings: Settings, clients: RemoteClients) -> dict[str, Loo
         except ConfigurationError as error:  # events are taken in all the same
             log.warning("no late answers of a provider are taken", provider=name, problems=error.problems)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingService:
+    """The routing lane of a process. ``aclose`` on the event loop that used it, ``close`` anywhere after that."""
+
+    lane: RoutingLane
+    aclose: Callable[[], Awaitable[None]]
+    close: Callable[[], None]
+
+
+def open_routing(settings: Settings, stores: Stores, journal: Journal, owner: str) -> RoutingService | None:
+    """Build the routing lane; None where no event type has a routing plan. Nothing is connected yet.
+
+    Raises:
+        ConfigurationError: a plan or a rule is wrong.
+    """
+    from enrichment_dagster.crm.mapper import ConfiguredMapper
+    from enrichment_dagster.crm.registry import build_crms
+    from enrichment_dagster.domain.routing import compile_rules
+    from enrichment_dagster.engine.places import Places
+    from enrichment_dagster.engine.routing import RoutingLane
+    from enrichment_dagster.http.clients import RemoteClients
+    from enrichment_dagster.store.routing import SqlRoutingStore
+
+    routed = [name for name, config in settings.config.event_types.items() if config.lanes.routing is not None]
+    if not routed:
+        return None
+    committer, clients, clock = GroupCommitter(stores.ops, "routing"), RemoteClients(), stores.clock
+    lookups, policies = _usable_lookups(settings, clients), build_policies(settings)
+    rng = random.Random()  # noqa: S311 - jitter, no secret
+    crms, mapper = build_crms(settings, clients), ConfiguredMapper(settings.config.crm)
+    api = settings.config.intake.enrich
+    lane = RoutingLane(
+        plans={name: build_plan(settings, name, lookups, Lane.ROUTING) for name in routed},
+        buyer=build_buyer(settings, committer, clock, policies, rng, bulk=False),
+        standings=SqlStandings(stores.ops, clock, policies),
+        journal=journal,
+        store=SqlRoutingStore(stores.journal, committer, owner),
+        crms=crms,
+        mapper=mapper,
+        deliverer=Deliverer(
+            work=SqlWorkStore(stores.ops, committer, clock), crms=crms, mapper=mapper, clock=clock, rng=rng
+        ),
+        validate=validate,
+        decide=compile_rules(settings.config.routing).decide,
+        places=Places(clock, api.max_at_once if api else 256, api.max_waiting if api else 256),
+        clock=clock,
+        owner=owner,
+    )
+    return RoutingService(lane, clients.aclose, committer.close)

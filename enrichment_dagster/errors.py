@@ -11,6 +11,7 @@
     │   ├── ProviderError
     │   └── CrmError
     ├── LeaseLost               another worker owns this batch now
+    ├── Overloaded              too much at once; come again
     └── StoreError              a store can't be used as it is (schema too old, wrong place)
 
 Values are kept as attributes; ``reason`` is a stable code for machines.
@@ -97,6 +98,10 @@ class LeaseLost(EnrichmentError):  # noqa: N818 - a state of the world, named as
     def __init__(self, batch_id: str) -> None:
         self.batch_id = batch_id
         super().__init__(f"batch {batch_id} is no longer leased to this run")
+
+
+class Overloaded(EnrichmentError):  # noqa: N818 - a state of the world, as the HTTP answer names it
+    """Too many requests are being worked on and wait; nothing was done for this one."""
 
 
 class StoreError(EnrichmentError):

@@ -94,6 +94,6 @@ def known_secrets(settings: Settings) -> list[str]:
 def _named_variables(node: Any) -> Iterator[str]:
     for key, value in node.items() if isinstance(node, Mapping) else ():
         if str(key).endswith(("_env", "_envs")):
-            yield from [value] if isinstance(value, str) else value
+            yield from [value] if isinstance(value, str) else value or ()  # one may be left out
         else:
             yield from _named_variables(value)

@@ -17,6 +17,7 @@ from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
 from enrichment_dagster.domain.quota import Quota
+from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.errors import ProviderError
 
 # --- Providers ---------------------------------------------------------------------------------------------------
@@ -275,6 +276,10 @@ class RecordMapper(Protocol):
         """Return the properties that say how the enrichment went."""
         ...
 
+    def routing(self, ref: RecordRef, decision: RoutingDecision) -> Mapping[str, Any]:
+        """Return the properties that say where the lead goes."""
+        ...
+
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
         """Compare what is owed with the record: only empty properties are filled, equal values are not written."""
         ...
@@ -426,6 +431,11 @@ class WorkKind(StrEnum):
     GAP_FILL = "gap_fill"  # a follow-up for fields that a transient failure left empty
     REFRESH = "refresh"  # an operator replays the event
     ANSWER = "answer"  # a provider's late answer came for the event
+    ROUTING = "routing"  # what the gateway found within the deadline
+
+
+ROUTING_SUFFIX = "/routing"
+"""Follows the event id in the id of its routing's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,6 +524,7 @@ class Enrichment:
     cost_micros: int = 0
     follow_up: FollowUp | None = None
     outbox: OutboxEntry | None = None
+    routing: RoutingDecision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -617,10 +628,6 @@ class DispatchPort(Protocol):
         """Return a lane's open batches, their runs not looked up."""
         ...
 
-    def runs_since(self, moment: datetime) -> int:
-        """Return how many batches of all lanes were handed over since then."""
-        ...
-
     def oldest_due_age(self, event_type: str) -> timedelta:
         """Return how long the oldest due event has waited; zero for none."""
         ...
@@ -647,6 +654,92 @@ class DispatchPort(Protocol):
 
     def last_beat(self, name: str) -> datetime | None:
         """Return when something was last alive."""
+        ...
+
+
+# --- Routing -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingConclusion:
+    """What the gateway found for one event. ``goes_on``: the standard lane continues; else this was all."""
+
+    enrichment: Enrichment
+    goes_on: bool
+    cached: bool = False  # every answer came from the cache
+
+
+class RoutingStore(Protocol):
+    """The gateway's side of the operational store."""
+
+    async def conclude(self, conclusions: Sequence[RoutingConclusion], finished_at: datetime) -> None:
+        """Store results and outbox, and hand the events on or end them, in ONE transaction.
+
+        An event whose reservation has run out meanwhile is left to the standard lane; the results are kept for it.
+        """
+        ...
+
+    async def release(self, event_ids: Sequence[str], at: datetime) -> None:
+        """Give up the reservations of events that were not routed: the standard lane may take them at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """A request with an idempotency key, as it was made first. ``answer`` is None while it is being worked on."""
+
+    event_id: str
+    body_hash: str
+    answer: Mapping[str, Any] | None
+    begun_at: datetime
+
+
+class ApiRequests(Protocol):
+    """Requests by their idempotency keys: the same key gets the same answer."""
+
+    async def begin(self, caller: str, key: str, body_hash: str, event_id: str) -> ApiRequest | None:
+        """Note a request; returns the earlier one of the same key, or None: this one is to be worked on.
+
+        None for a new key, and for one whose worker has not answered for so long that it is taken for dead.
+        """
+        ...
+
+    async def finish(self, caller: str, key: str, answer: Mapping[str, Any]) -> None:
+        """Keep the answer; durable when this returns."""
+        ...
+
+    async def release(self, caller: str, key: str) -> None:
+        """Forget a request that came to nothing, so that it may be made again at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwedAnswer:
+    """An answer that a caller wants to have posted to a URL once the event has ended."""
+
+    event_id: str
+    caller: str
+    url: str
+    tries: int  # made so far
+
+
+class OwedAnswers(Protocol):
+    """Answers owed to callers that asked asynchronously."""
+
+    async def note(self, event_id: str, caller: str, url: str) -> None:
+        """Note that an answer will be owed; durable when this returns. The first note of an event counts."""
+        ...
+
+    async def claim(self, limit: int, lease_seconds: float) -> list[OwedAnswer]:
+        """Lease answers of events that have ended and that are due, the longest due first."""
+        ...
+
+    async def close(self, event_id: str, state: str, reason: str = "") -> None:
+        """Note the end: "done" or "given_up"."""
+        ...
+
+    async def put_off(self, event_id: str, reason: str, delay_seconds: float) -> None:
+        """Count a try that failed, and say when the next one is due."""
         ...
 
 

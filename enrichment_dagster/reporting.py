@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, DagsterInstance
+from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, AssetMaterialization, DagsterInstance
 
-from assets.lanes import LANES
+from assets.lanes import LANES, ROUTED
+from assets.metadata import routing_metadata
+from enrichment_dagster.engine.routing_result import RoutingCounts
 from enrichment_dagster.monitoring.checks import Verdict
+from enrichment_dagster.verdicts import routing_key
 
-_ASSETS = {lane.event_type: lane.asset for lane in LANES}
+_ASSETS = {
+    **{lane.event_type: lane.asset for lane in LANES},
+    **{routing_key(lane.event_type): lane.routing for lane in ROUTED},
+}
 
 
 class DagsterReporter:
-    """Reports check verdicts to the instance that ``DAGSTER_HOME`` names; each costs some 10 ms and 3 kB."""
+    """Reports to the instance that ``DAGSTER_HOME`` names; each event costs some 10 ms and 3 kB."""
 
     def __init__(self) -> None:
         self._instance = DagsterInstance.get()
 
-    def report(self, event_type: str, verdict: Verdict) -> None:
-        """Store a verdict as an evaluation of the asset check of the same name; no lane, no check, no report."""
-        asset = _ASSETS.get(event_type)
+    def report(self, lane: str, verdict: Verdict) -> None:
+        """Store a verdict as an evaluation of the asset check of the same name; no lane, no check, no report.
+
+        ``lane`` is an event type, or its ``verdicts.routing_key``.
+        """
+        asset = _ASSETS.get(lane)
         if asset is None:
             return
         evaluation = AssetCheckEvaluation(
@@ -30,3 +39,16 @@ class DagsterReporter:
             description=verdict.message,
         )
         self._instance.report_runless_asset_event(evaluation)
+
+    def report_routing(self, counts: RoutingCounts) -> list[str]:
+        """Store one materialization for all that was routed since the last one; returns the lanes that have it."""
+        answers = sum(counts.outcomes.values())
+        for lane in ROUTED:
+            self._instance.report_runless_asset_event(
+                AssetMaterialization(
+                    asset_key=AssetKey([lane.routing]),
+                    metadata=dict(routing_metadata(counts)),
+                    description=f"{answers} leads routed by the gateway since the last report.",
+                )
+            )
+        return [routing_key(lane.event_type) for lane in ROUTED]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from enrichment_dagster.domain.config import EventTypeConfig
 from enrichment_dagster.monitoring.checks import (
     COVERAGE,
     LATENCY,
+    ROUTING,
     VIOLATIONS,
     Verdict,
     coverage_verdict,
     latency_verdict,
+    routing_verdict,
     violations_verdict,
 )
 from enrichment_dagster.store.health import HealthStore
@@ -26,6 +29,27 @@ CHECKS = {
     VIOLATIONS: "Few values break their field's rules and go to quarantine (last 24 hours).",
 }
 
+ROUTING_CHECKS = {
+    ROUTING: "Leads are routed within 3 seconds, measured from their receipt to the CRM's confirmation (last hour).",
+}
+
+
+def routing_key(event_type: str) -> str:
+    """Return the name under which an event type's routing lane is reported and gives signs of life."""
+    return f"{event_type}/routing"
+
+
+def evaluate_all(
+    health: HealthStore, event_types: Mapping[str, EventTypeConfig], now: datetime
+) -> dict[str, list[Verdict]]:
+    """Return the verdicts of all lanes, by event type and, of routing lanes, by their key."""
+    found = {}
+    for name, config in event_types.items():
+        found[name] = evaluate(health, name, config, list(CHECKS), now)
+        if config.lanes.routing is not None:
+            found[routing_key(name)] = evaluate(health, name, config, list(ROUTING_CHECKS), now)
+    return found
+
 
 def evaluate(
     health: HealthStore, event_type: str, config: EventTypeConfig, checks: list[str], now: datetime
@@ -37,6 +61,8 @@ def evaluate(
 def _evaluate(health: HealthStore, event_type: str, config: EventTypeConfig, check: str, now: datetime) -> Verdict:
     if check == LATENCY:
         return latency_verdict(health.journeys(event_type, LATENCY_WINDOW), config.latency_target_seconds, now)
+    if check == ROUTING:
+        return routing_verdict(*health.routings(event_type, LATENCY_WINDOW), now)
     if check == COVERAGE:
         missing = health.missing_fields(event_type, QUALITY_WINDOW)
         return coverage_verdict(missing, config.lanes.standard.fields, config.min_coverage)

@@ -54,8 +54,11 @@ def build_supervisor(
     tell: Callable[[str], None],
     environ: Mapping[str, str] | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    workers: int = 1,
 ) -> Supervisor:
     """Return a supervisor of this installation; ``interrupted`` says whether to give up the start.
+
+    ``workers`` is the number of processes that the gateway has.
 
     Raises:
         ConfigurationError: the configuration is wrong, or (without the sandbox) a secret is missing.
@@ -74,6 +77,7 @@ def build_supervisor(
         sandbox=sandbox,
         tell=tell,
         interrupted=interrupted,
+        workers=workers,
     )
 
 
@@ -91,8 +95,9 @@ def stop_signal() -> threading.Event:
     examples=["enrichment up --sandbox", "enrichment up --gateway-port 9000"],
 )
 @click.option("--sandbox", is_flag=True, help="Use the shipped emulators instead of real vendors and CRMs.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes of the gateway.")
 @port_options
-def up(sandbox: bool, as_json: bool, **options: Any) -> None:
+def up(sandbox: bool, workers: int, as_json: bool, **options: Any) -> None:
     """Start the gateway, Dagster's daemon, webserver and code server, and supervise them until Ctrl-C."""
     ports = ports_of(options)
 
@@ -101,7 +106,7 @@ def up(sandbox: bool, as_json: bool, **options: Any) -> None:
             click.echo(message)
 
     stop = stop_signal()
-    supervisor = build_supervisor(ports, sandbox=sandbox, tell=tell, interrupted=stop.is_set)
+    supervisor = build_supervisor(ports, sandbox=sandbox, tell=tell, interrupted=stop.is_set, workers=workers)
     with suppress(Interrupted), supervisor.running():
         if as_json:
             print_json(addresses(supervisor))

@@ -11,6 +11,7 @@ from enrichment_dagster.domain.config import CrmConfig, CrmObjectConfig
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.fields import Value
 from enrichment_dagster.domain.outcome import Outcome
+from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.ports import OutboxEntry, WritePlan
 
 _Status = Literal["enriched", "partial", "unchanged", "skipped", "failed"]
@@ -49,6 +50,12 @@ class ConfiguredMapper:
             status.missing_fields: ", ".join(missing),
             status.enriched_at: at.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
         }
+
+    def routing(self, ref: RecordRef, decision: RoutingDecision) -> Mapping[str, Any]:
+        """Return the properties that say where the lead goes; only those that are configured."""
+        names = self._object(ref).routing
+        told = {names.segment: decision.segment, names.score: str(decision.score), names.route: decision.route}
+        return {name: value for name, value in told.items() if name is not None}
 
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
         """Compare what is owed with the record as it is now."""

@@ -13,6 +13,7 @@ import jmespath.exceptions
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
@@ -23,6 +24,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from enrichment_dagster.domain.config_checks import problems_between
+from enrichment_dagster.domain.expression_names import LEAD_NAMES, ROUTE_NAMES
+from enrichment_dagster.domain.expressions import parse
 from enrichment_dagster.domain.fields import FIELDS, GROUPS, Level
 from enrichment_dagster.domain.template import PERSONAL, placeholders
 
@@ -56,6 +59,27 @@ def _is_template(source: _T) -> _T:
 
 Template = Annotated[str, AfterValidator(_is_template)]
 """A text with placeholders, see ``domain.template``."""
+
+
+def _written_out(source: Any) -> Any:
+    return str(source) if isinstance(source, bool) else source  # YAML reads a bare true as a boolean
+
+
+def _fits_leads(expression: str) -> str:
+    parse(expression, LEAD_NAMES)
+    return expression
+
+
+def _fits_routes(expression: str) -> str:
+    parse(expression, ROUTE_NAMES)
+    return expression
+
+
+Condition = Annotated[str, BeforeValidator(_written_out), AfterValidator(_fits_leads)]
+"""A condition over the fields of a lead, see ``domain.expressions``."""
+RouteCondition = Annotated[str, BeforeValidator(_written_out), AfterValidator(_fits_routes)]
+"""The same, over segment and score as well."""
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class _Model(BaseModel):
@@ -254,6 +278,56 @@ def resolved(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for entry in names for name in GROUPS.get(entry, (entry,))))
 
 
+class ScoreRule(_Model):
+    """Points for what is known of a lead."""
+
+    points: int = Field(ge=-1_000, le=1_000)
+    when: Condition
+    reason: Text
+
+
+class SegmentRule(_Model):
+    """A segment of leads; the first one that fits counts."""
+
+    name: Text
+    when: Condition
+
+    @property
+    def because(self) -> str:
+        """Return the reason that a lead of this segment is given."""
+        return f"segment {self.name}: {self.when}"
+
+
+class RouteRule(_Model):
+    """Where a lead goes; the first one that fits counts. May use ``segment`` and ``score``."""
+
+    to: Text
+    when: RouteCondition
+
+    @property
+    def because(self) -> str:
+        """Return the reason that a lead of this route is given."""
+        return f"route {self.to}: {self.when}"
+
+
+class RoutingConfig(_Model):
+    """How leads are scored and routed: small conditions over the fields that are there."""
+
+    score: list[ScoreRule] = []
+    segments: list[SegmentRule] = []
+    routes: list[RouteRule] = []
+    default_segment: Text = "unknown"
+    default_route: Text = "round_robin"
+
+
+class RoutingProperties(_Model):
+    """The CRM properties for the routing's result; leave one out if you do not want it there."""
+
+    segment: str | None = None
+    score: str | None = None
+    route: str | None = None
+
+
 class StatusProperties(_Model):
     """The CRM properties that say how the enrichment went; they are always written."""
 
@@ -268,6 +342,7 @@ class CrmObjectConfig(_Model):
 
     mapping: dict[str, str]
     status: StatusProperties
+    routing: RoutingProperties = RoutingProperties()
 
 
 class HubSpotConfig(_Model):
@@ -325,6 +400,27 @@ class IntakeConfig(_Model):
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=50_000_000)
     hubspot: HubSpotIntakeConfig | None = None
     salesforce_flow: FlowIntakeConfig | None = None
+    enrich: EnrichApiConfig | None = None
+
+
+class CallerConfig(_Model):
+    """Who may call ``POST /enrich``."""
+
+    api_key_envs: list[EnvName] = Field(
+        min_length=1, max_length=2, description="A second one while you rotate the key."
+    )
+    callback_secret_env: EnvName | None = Field(
+        default=None, description="Signs callbacks (Standard Webhooks, whsec_)."
+    )
+
+
+class EnrichApiConfig(_Model):
+    """``POST /enrich``: who may call it, how long an answer may take, and how much is answered at once."""
+
+    callers: dict[Name, CallerConfig] = Field(min_length=1)
+    deadline_seconds: float = Field(default=2.5, gt=0, le=3.0)
+    max_at_once: int = Field(default=256, ge=1, le=10_000)
+    max_waiting: int = Field(default=256, ge=0, le=100_000)
 
 
 class RunEconomyConfig(_Model):
@@ -351,6 +447,7 @@ class EnrichmentConfig(_Model):
     cache: CacheConfig = CacheConfig()
     protection: ProtectionConfig = ProtectionConfig()
     budget: BudgetConfig = BudgetConfig()
+    routing: RoutingConfig = RoutingConfig()
     runs: RunEconomyConfig = RunEconomyConfig()
 
     @model_validator(mode="wrap")

@@ -92,12 +92,9 @@ def _reasons_from_before(draft: Draft, plan: Plan, missing: Iterable[str]) -> di
 def _follow_up(draft: Draft, plan: Plan, missing: dict[str, MissingReason], now: datetime) -> FollowUp | None:
     """Plan a later try where a transient failure or a stop is the reason, as often as the plan allows."""
     tries = draft.item.tries
-    if (
-        not _is_curable(draft, plan, missing)
-        or draft.skip_reason
-        or draft.item.scope.lookups
-        or tries >= len(plan.follow_up_seconds)
-    ):
+    if draft.skip_reason or draft.item.scope.lookups or tries >= len(plan.follow_up_seconds):
+        return None
+    if not _is_curable(draft, plan, missing):
         return None
     return FollowUp(now + timedelta(seconds=plan.follow_up_seconds[tries]), tries + 1)
 

@@ -50,8 +50,9 @@ async def enrich_event(
     known_from: str,
     standings: Standings | None = None,
     orders: Orders | None = None,
+    deadline_seconds: float | None = None,
 ) -> Draft:
-    """Fill the event's wanted fields from the plan's lookups, within the plan's deadline.
+    """Fill the event's wanted fields from the plan's lookups, within the plan's deadline or the one given.
 
     ``known`` are the fields that the record (``known_from``) has already, under our names; they are kept. ``orders``
     may be given where many events share them.
@@ -60,7 +61,7 @@ async def enrich_event(
     if draft.skip_reason:
         return draft
     standings = standings or {}
-    deadline = clock.monotonic() + plan.deadline_seconds
+    deadline = clock.monotonic() + (plan.deadline_seconds if deadline_seconds is None else deadline_seconds)
     filling = _Filling(draft, plan, buyer, clock, deadline, standings, orders or orders_now(plan, standings))
     await filling.run()
     filling.note_the_rest()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.late import LateAnswers
+from enrichment_dagster.engine.routing import RoutingLane
+from enrichment_dagster.gateway.api.deps import EnrichDeps
 from enrichment_dagster.intake.sender import Sender
 from enrichment_dagster.ports import Journal
 
@@ -44,3 +46,5 @@ class GatewayDeps:
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     background: Sequence[Background] = ()
     late: LateAnswers | None = None  # None: no provider calls back
+    routing: RoutingLane | None = None  # None: every event takes the standard lane
+    enrich: EnrichDeps | None = None  # None: POST /enrich is not served

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.engine.routing_result import RoutingCounts
 from enrichment_dagster.gateway.deps import Background
 from enrichment_dagster.monitoring.checks import DEAD_DAEMON, Verdict
 
@@ -65,6 +66,28 @@ class CheckReporter:
 def _gist(verdict: Verdict) -> tuple[bool, bool]:
     """Return what of a verdict is news when it changes: passed or not, on events or on none."""
     return verdict.passed, bool(verdict.numbers.get("samples"))
+
+
+@dataclass(slots=True)
+class RoutingReporter:
+    """Reports what all processes have routed together: once a minute at most, and only if there was anything."""
+
+    take: Callable[[], RoutingCounts]
+    report: Callable[[RoutingCounts], None]
+    clock: Clock
+    _told_at: datetime | None = None
+
+    def step(self) -> bool:
+        """Report if it is time; says whether anything was reported."""
+        now = self.clock.now()
+        if self._told_at is not None and now - self._told_at < RENEW_REPORT:
+            return False
+        counts = self.take()
+        if counts.is_empty:
+            return False
+        self._told_at = now
+        self.report(counts)
+        return True
 
 
 def every(seconds: float, name: str, step: Callable[[], object], clock: Clock) -> Background:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 import structlog
@@ -13,8 +18,18 @@ import uvicorn
 from fastapi import FastAPI
 
 from assets.lanes import with_lane
-from enrichment_dagster.composition import LateService, Stores, open_late_answers, open_stores
-from enrichment_dagster.errors import EnrichmentError
+from enrichment_dagster.composition import (
+    LateService,
+    RoutingService,
+    Stores,
+    open_late_answers,
+    open_routing,
+    open_stores,
+    preload,
+)
+from enrichment_dagster.engine.routing import RoutingCounts
+from enrichment_dagster.errors import ConfigurationError, EnrichmentError
+from enrichment_dagster.gateway.api.service import EnrichService, open_enrich
 from enrichment_dagster.gateway.app import create_app
 from enrichment_dagster.gateway.checks import journal_check, newest_tick, ops_check
 from enrichment_dagster.gateway.deps import Background, GatewayDeps, Limits
@@ -22,18 +37,25 @@ from enrichment_dagster.gateway.housekeeping import (
     CHECK_SECONDS,
     PUMP_SECONDS,
     CheckReporter,
-    Report,
+    RoutingReporter,
     every,
     watch_daemon,
 )
 from enrichment_dagster.gateway.polling import poll_late_answers
+from enrichment_dagster.gateway.routing import route_leads
+from enrichment_dagster.gateway.seats import hold_seat, in_one_process, workers_check
 from enrichment_dagster.intake.registry import build_senders
 from enrichment_dagster.logs import configure_logging
 from enrichment_dagster.masking import known_secrets
 from enrichment_dagster.monitoring.checks import Verdict
 from enrichment_dagster.settings import Settings, load_settings
 from enrichment_dagster.store.journal import SqlJournal, open_journal
-from enrichment_dagster.verdicts import CHECKS, evaluate
+from enrichment_dagster.store.routing_counts import RoutingTally
+from enrichment_dagster.supervise.workers import Workers, end_with, listen
+from enrichment_dagster.verdicts import evaluate_all
+
+if TYPE_CHECKING:
+    from enrichment_dagster.reporting import DagsterReporter
 
 _GRACEFUL_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75  # longer than the pause between two deliveries of a busy sender
@@ -53,33 +75,130 @@ class GatewayServer(uvicorn.Server):
             click.echo(f"gateway ready on http://{host}:{port}")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of the gateway's processes this is, of how many, and the socket that they share (if they are several)."""
+
+    number: int = 1
+    of: int = 1
+    listener: int | None = None
+
+    @property
+    def owner(self) -> str:
+        """Return the name under which this process holds deliveries; its successor has the same."""
+        return f"gateway-{self.number}"
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that share the port."
+)
 @click.option("--json-logs", is_flag=True, help="Log lines as JSON.")
-def main(host: str, port: int, json_logs: bool) -> None:
-    """Receive webhooks and record them durably before answering."""
+@click.option("--listener", type=int, hidden=True)
+@click.option("--lifeline", type=int, hidden=True)
+@click.option("--worker", default=1, hidden=True)
+def main(
+    host: str,
+    port: int,
+    workers: int,
+    json_logs: bool,
+    listener: int | None,
+    lifeline: int | None,
+    worker: int,
+) -> None:
+    """Receive webhooks and record them durably before answering; route new leads."""
     try:
         settings = load_settings()
         configure_logging("gateway", json_logs, known_secrets(settings))
-        with ExitStack() as stack:
-            journal = stack.enter_context(closing(open_journal(settings)))
-            stores = open_stores(settings)
-            stack.callback(stores.close)
-            late = open_late_answers(settings, stores)
-            stack.callback(late.close)
-            serve(build_app(settings, journal, stores, late), host, port)
+        if workers > 1 and listener is None:
+            build_senders(settings)  # what is wrong with the configuration is said once, not by every worker
+            open_stores(settings).close()
+            run_workers(workers, host, port, json_logs=json_logs)
+            return
+        if lifeline is not None:
+            end_with(lifeline)
+        run(settings, host, port, Place(worker, workers, listener))
     except EnrichmentError as error:
         raise click.ClickException(str(error)) from error
 
 
-def build_app(settings: Settings, journal: SqlJournal, stores: Stores, late: LateService) -> FastAPI:
+def run(settings: Settings, host: str, port: int, place: Place) -> None:
+    """Open everything, serve, and close everything in the opposite order."""
+    with ExitStack() as stack:
+        journal = stack.enter_context(closing(open_journal(settings)))
+        stores = open_stores(settings)
+        stack.callback(stores.close)
+        late = open_late_answers(settings, stores)
+        stack.callback(late.close)
+        routing = routing_or_none(settings, stores, journal, place.owner)
+        if routing is not None:
+            stack.callback(routing.close)
+            stores.runs().free_deliveries(place.owner)  # what its predecessor had in hand when it died
+            threading.Thread(target=preload, name="preload", daemon=True).start()
+        enrich = None if routing is None else enrich_or_none(settings, stores, routing)
+        if enrich is not None:
+            stack.callback(enrich.close)
+        serve(build_app(settings, journal, stores, late, routing, enrich, place), host, port, place.listener)
+
+
+def run_workers(count: int, host: str, port: int, *, json_logs: bool) -> None:
+    """Serve with several processes until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    command = [sys.executable, "-m", "enrichment_dagster.gateway.main", "--workers", str(count)]
+    with listen(host, port) as shared:
+        address, taken = shared.getsockname()[:2]
+        click.echo(f"gateway ready on http://{address}:{taken}")  # who comes early waits in the socket's line
+        workers = Workers([*command, *(["--json-logs"] if json_logs else [])], count, _log.warning)
+        workers.run(shared, stop)
+    _log.info("gateway stopped")
+
+
+def routing_or_none(settings: Settings, stores: Stores, journal: SqlJournal, owner: str) -> RoutingService | None:
+    """Return the routing lane; None where it is not configured, or can't work. Events are taken in all the same."""
+    try:
+        return open_routing(settings, stores, journal, owner)
+    except ConfigurationError as error:
+        _log.error("no leads are routed; they take the standard lane", problems=error.problems)
+        return None
+
+
+def enrich_or_none(settings: Settings, stores: Stores, routing: RoutingService) -> EnrichService | None:
+    """Return the API; None where it is not configured, or nobody has a key. Events are taken in all the same."""
+    try:
+        return open_enrich(settings, stores, routing.lane)
+    except ConfigurationError as error:
+        _log.error("requests to /enrich are not answered", problems=error.problems)
+        return None
+
+
+def build_app(
+    settings: Settings,
+    journal: SqlJournal,
+    stores: Stores,
+    late: LateService,
+    routing: RoutingService | None = None,
+    enrich: EnrichService | None = None,
+    place: Place | None = None,
+) -> FastAPI:
     """Wire the application."""
-    clock = stores.clock
-    background = housekeeping(settings, stores)
+    clock, place, seats = stores.clock, place or Place(), settings.home / "gateway"
+    tasks = housekeeping(settings, stores)
     if late.lookups:
-        background.append(poll_late_answers(late.answers, clock, late.aclose))
-    checks = {"journal": journal_check(journal), "ops": ops_check(stores.ops, clock)}
+        tasks.append(poll_late_answers(late.answers, clock, late.aclose))
+    if enrich is not None:
+        tasks.extend(enrich.background)
+    background = [in_one_process(seats / "housekeeping.lock", tasks, clock), hold_seat(seats, place.number, clock)]
+    if routing is not None:
+        background.append(route_leads(routing.lane, clock, _share(stores), routing.aclose))
+    checks = {
+        "journal": journal_check(journal),
+        "ops": ops_check(stores.ops, clock),
+        "workers": workers_check(seats, place.of),
+    }
     return create_app(
         GatewayDeps(
             senders=build_senders(settings),
@@ -89,6 +208,8 @@ def build_app(settings: Settings, journal: SqlJournal, stores: Stores, late: Lat
             checks=checks,
             background=background,
             late=late.answers if late.lookups else None,
+            routing=None if routing is None else routing.lane,
+            enrich=None if enrich is None else enrich.deps,
         )
     )
 
@@ -100,36 +221,61 @@ def housekeeping(settings: Settings, stores: Stores) -> list[Background]:
         every(PUMP_SECONDS, "pump", dispatch.pump, clock),
         every(CHECK_SECONDS, "watch_daemon", watch_daemon(lambda: newest_tick(stores.ops), clock), clock),
     ]
-    if os.environ.get("DAGSTER_HOME"):
-
-        def evaluate_all() -> dict[str, list[Verdict]]:
-            types = with_lane(settings.config.event_types)
-            return {name: evaluate(health, name, config, list(CHECKS), clock.now()) for name, config in types.items()}
-
-        reporter = CheckReporter(
-            evaluate_all, LateReporter().report, clock, lambda event_type: dispatch.last_beat(f"fresh:{event_type}")
+    if _reports():
+        dagster = LateReporter()
+        checks = CheckReporter(
+            lambda: evaluate_all(health, with_lane(settings.config.event_types), clock.now()),
+            dagster.report,
+            clock,
+            lambda lane: dispatch.last_beat(f"fresh:{lane}"),
         )
-        tasks.append(every(CHECK_SECONDS, "checks", reporter.step, clock))
+
+        def report_routing(counts: RoutingCounts) -> None:
+            for lane in dagster.report_routing(counts):
+                dispatch.beat(f"fresh:{lane}")  # Dagster shows no check that is older than its asset's last report
+
+        routing = RoutingReporter(RoutingTally(stores.ops, clock).take, report_routing, clock)
+        tasks.append(every(CHECK_SECONDS, "checks", checks.step, clock))
+        tasks.append(every(CHECK_SECONDS, "routing_report", routing.step, clock))
     return tasks
+
+
+def _reports() -> bool:
+    return bool(os.environ.get("DAGSTER_HOME"))
+
+
+def _share(stores: Stores) -> Callable[[RoutingCounts], None]:
+    """Return what adds one process's counts to those of all; without Dagster nobody reports them."""
+    return RoutingTally(stores.ops, stores.clock).add if _reports() else lambda _counts: None
 
 
 class LateReporter:
     """Opens the Dagster instance at the first report: importing Dagster takes longer than the gateway's own start."""
 
     def __init__(self) -> None:
-        self._report: Report | None = None
+        self._reporter: DagsterReporter | None = None
 
-    def report(self, event_type: str, verdict: Verdict) -> None:
+    def report(self, lane: str, verdict: Verdict) -> None:
         """Report a verdict."""
-        if self._report is None:
+        self._opened().report(lane, verdict)
+
+    def report_routing(self, counts: RoutingCounts) -> list[str]:
+        """Report what was routed; returns the lanes that it was reported of."""
+        return self._opened().report_routing(counts)
+
+    def _opened(self) -> DagsterReporter:
+        if self._reporter is None:
             from enrichment_dagster.reporting import DagsterReporter
 
-            self._report = DagsterReporter().report
-        self._report(event_type, verdict)
+            self._reporter = DagsterReporter()
+        return self._reporter
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are answered first."""
+def serve(app: FastAPI, host: str, port: int, listener: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are answered first.
+
+    ``listener`` is the file number of a socket that several processes share.
+    """
     config = uvicorn.Config(
         app,
         host,
@@ -148,7 +294,10 @@ def serve(app: FastAPI, host: str, port: int) -> None:
     # journal is closed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    GatewayServer(config).run()
+    if listener is None:
+        GatewayServer(config).run()
+    else:
+        uvicorn.Server(config).run([socket.socket(fileno=listener)])
     _log.info("gateway stopped")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from enrichment_dagster.gateway.answers import answer, refused, unavailable
 from enrichment_dagster.gateway.body import read_body
 from enrichment_dagster.gateway.deps import GatewayDeps
 from enrichment_dagster.gateway.refusals import RefusalLog
+from enrichment_dagster.intake.imports import urgent
 from enrichment_dagster.intake.sender import Parsed, RawRequest, Sender
 from enrichment_dagster.ports import KeptBody
 
@@ -41,12 +43,22 @@ class Webhook:
         except PayloadError as error:
             self._refusals.note(self._sender.name, error.reason, error.detail)
             return await self._keep(error, KeptBody(self._sender.name, error.reason, error.detail, body, now))
-        return await self._record(parsed)
+        return await self._record(self._reserved(parsed))
+
+    def _reserved(self, parsed: Parsed) -> Parsed:
+        """Return the delivery with what is to be routed at once reserved to this process."""
+        lane = self._deps.routing
+        if lane is None:
+            return parsed
+        marked = zip(parsed.events, urgent(parsed.events), strict=True)
+        return replace(parsed, events=[lane.reserve(event) if soon else event for event, soon in marked])
 
     async def _record(self, parsed: Parsed) -> Response:
         fresh = await self._store(parsed)
         if fresh is None:
             return unavailable()
+        if self._deps.routing is not None:
+            self._deps.routing.take([event for event, new in zip(parsed.events, fresh, strict=True) if new])
         for reject in parsed.rejects:
             self._refusals.note(self._sender.name, reject.reason, reject.detail)
         return answer(

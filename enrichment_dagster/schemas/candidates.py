@@ -15,6 +15,7 @@ import polars as pl
 
 from enrichment_dagster.domain.fields import FIELDS, FieldValue, Kind
 from enrichment_dagster.domain.normalise import MAX_ENTRIES, MAX_LONG_TEXT, MAX_TAGS, MAX_TEXT
+from enrichment_dagster.domain.ranges import RANGES
 from enrichment_dagster.schemas.splitting import failures, rule
 from enrichment_dagster.schemas.value_types import wrong_type
 
@@ -22,10 +23,6 @@ CandidateValue: TypeAlias = tuple[str, FieldValue]
 """The work id, and the value that its enrichment wants to store."""
 
 EMAIL_STATUSES = ("valid", "invalid", "accept_all", "disposable", "role", "unknown", "risky")
-MAX_EMPLOYEES = 5_000_000
-MAX_MONEY = 1e13
-MIN_GROWTH, MAX_GROWTH = -1, 100  # as a share: all staff gone, a hundredfold more
-MAX_SCORE = 100
 _MAX_EMAIL, _MAX_DOMAIN, _MAX_URL = 254, 253, 2_000
 
 _LABEL = r"[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}-]*[\p{L}\p{M}\p{N}])?"  # international names stay as they are written
@@ -46,6 +43,10 @@ def _at_most(length: int) -> pa.Check:
 
 def _between(low: float, high: float) -> pa.Check:
     return rule("out_of_range", lambda column: column.is_between(low, high))
+
+
+def _in_range(field: str) -> pa.Check:
+    return _between(*RANGES[field])
 
 
 def _year(column: pl.Expr) -> pl.Expr:
@@ -105,11 +106,11 @@ _RULE_SETS: Mapping[str, pa.Column] = {
         pl.String, rule("not_a_status", lambda column: column.is_in(list(EMAIL_STATUSES))), nullable=True
     ),
     "linkedin": pa.Column(pl.String, [*_URL_CHECKS, _matches("not_on_linkedin", _LINKEDIN)], nullable=True),
-    "employees": pa.Column(pl.Int64, _between(1, MAX_EMPLOYEES), nullable=True),
+    "employees": pa.Column(pl.Int64, _in_range("employees"), nullable=True),
     "founded_year": pa.Column(pl.Int64, rule("out_of_range", _year), nullable=True),
-    "money": pa.Column(pl.Float64, _between(0, MAX_MONEY), nullable=True),
-    "employee_growth": pa.Column(pl.Float64, _between(MIN_GROWTH, MAX_GROWTH), nullable=True),
-    "intent_score": pa.Column(pl.Float64, _between(0, MAX_SCORE), nullable=True),
+    "money": pa.Column(pl.Float64, _in_range("annual_revenue"), nullable=True),
+    "employee_growth": pa.Column(pl.Float64, _in_range("employee_growth"), nullable=True),
+    "intent_score": pa.Column(pl.Float64, _in_range("intent_score"), nullable=True),
 }
 _OWN_RULES = {
     "email_status": "email_status",

@@ -50,17 +50,7 @@ class DispatchStore:
 
     def _pump_once(self) -> int:
         with self._ops.write() as connection:
-            watermark = _watermark(connection, lock=True)
-            with self._journal.read() as source:
-                statement = select(journal).where(journal.c.seq > watermark).order_by(journal.c.seq).limit(_PUMP_ROWS)
-                rows = source.execute(statement).mappings().all()
-            if not rows:
-                return 0
-            rev, now_ms = next_rev(connection), to_ms(self._clock.now())
-            make = dialect_insert(connection, work)
-            connection.execute(make.on_conflict_do_nothing(), [_work_row(row, rev, now_ms) for row in rows])
-            connection.execute(update(counters).where(counters.c.name == WATERMARK).values(n=rows[-1]["seq"]))
-            return len(rows)
+            return pump_into(connection, self._journal, self._clock.now())
 
     # --- a lane as a tick sees it ------------------------------------------------------------------------------------
 
@@ -89,12 +79,6 @@ class DispatchStore:
         )
         with self._ops.read() as connection:
             return [_batch_state(row) for row in connection.execute(statement).mappings()]
-
-    def runs_since(self, moment: datetime) -> int:
-        """Return how many batches of all lanes were handed to Dagster since then."""
-        with self._ops.read() as connection:
-            statement = select(func.count()).where(batches.c.emitted_at_ms >= to_ms(moment))
-            return int(connection.execute(statement).scalar_one())
 
     def oldest_due_age(self, event_type: str) -> timedelta:
         """Return how long the lane's oldest due event has been due; zero when nothing is due."""
@@ -207,6 +191,21 @@ class DispatchStore:
         with self._ops.read() as connection:
             at_ms = connection.execute(select(beats.c.at_ms).where(beats.c.name == name)).scalar()
         return None if at_ms is None else from_ms(at_ms)
+
+
+def pump_into(connection: Connection, journal_database: Database, now: datetime) -> int:
+    """Copy the next journal rows past the watermark into ``work``, inside a transaction; returns how many."""
+    watermark = _watermark(connection, lock=True)
+    with journal_database.read() as source:
+        statement = select(journal).where(journal.c.seq > watermark).order_by(journal.c.seq).limit(_PUMP_ROWS)
+        rows = source.execute(statement).mappings().all()
+    if not rows:
+        return 0
+    rev, now_ms = next_rev(connection), to_ms(now)
+    make = dialect_insert(connection, work)
+    connection.execute(make.on_conflict_do_nothing(), [_work_row(row, rev, now_ms) for row in rows])
+    connection.execute(update(counters).where(counters.c.name == WATERMARK).values(n=rows[-1]["seq"]))
+    return len(rows)
 
 
 def _watermark(connection: Connection, *, lock: bool = False) -> int:

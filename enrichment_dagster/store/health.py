@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, case, exists, func, select
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.domain.outcome import Outcome
-from enrichment_dagster.ports import WorkKind
+from enrichment_dagster.ports import ROUTING_SUFFIX, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.rows import REV, WATERMARK, Row
 from enrichment_dagster.store.tables import (
@@ -78,11 +79,32 @@ class HealthStore:
                 for occurred, received in connection.execute(statement)
             ]
 
+    def routings(self, event_type: str, window: timedelta) -> tuple[list[Journey], int]:
+        """Return the way of each lead that the gateway took in the window, from its receipt to its record being told.
+
+        The number counts those whose reservation ran out: their way ends where the standard lane's does. What a rule
+        keeps from being enriched is left out where nobody routed it.
+        """
+        now_ms = to_ms(self._clock.now())
+        statement = _routings(event_type, to_ms(self._clock.now() - window))
+        journeys, ran_out = [], 0
+        with self._ops.read() as connection:
+            for row in connection.execute(statement).mappings():
+                if row["routed"] is None:
+                    if row["outcome"] == str(Outcome.SKIPPED):
+                        continue
+                    ran_out += row["state"] != "due" or row["due_at_ms"] <= now_ms
+                journeys.append(_journey(row))
+        return journeys, ran_out
+
     def missing_fields(self, event_type: str, window: timedelta) -> list[list[str]]:
         """Return, for each event enriched in the window, its fields that stayed empty."""
         since = to_ms(self._clock.now() - window)
         statement = select(work.c.missing).where(
-            work.c.event_type == event_type, work.c.finished_at_ms >= since, work.c.outcome.in_(_FOUND)
+            work.c.event_type == event_type,
+            work.c.finished_at_ms >= since,
+            work.c.outcome.in_(_FOUND),
+            work.c.kind != str(WorkKind.ROUTING),  # it wants a few fields only, the event's own work wants all
         )
         with self._ops.read() as connection:
             return [list(missing) for missing in connection.execute(statement).scalars()]
@@ -198,6 +220,36 @@ class HealthStore:
         """Return when each process or loop was last alive."""
         with self._ops.read() as connection:
             return {name: from_ms(at_ms) for name, at_ms in connection.execute(select(beats.c.name, beats.c.at_ms))}
+
+
+def _routings(event_type: str, since_ms: int) -> Any:
+    """Select the events of the routing lane with the times of their routing, or their own where there is none."""
+    routed = work.alias("routed")
+    joined = work.outerjoin(routed, routed.c.work_id == work.c.event_id + ROUTING_SUFFIX)
+    told_by = func.coalesce(routed.c.work_id, work.c.work_id)
+
+    def either(name: str) -> Any:
+        return case((routed.c.work_id.is_not(None), routed.c[name]), else_=work.c[name]).label(name)
+
+    return (
+        select(
+            routed.c.work_id.label("routed"),
+            work.c.state,
+            work.c.outcome,
+            work.c.due_at_ms,
+            work.c.received_at_ms,
+            work.c.received_at_ms.label("occurred_at_ms"),  # the gateway answers for what happens from then on
+            *(either(name) for name in ("started_at_ms", "finished_at_ms", "delivered_at_ms")),
+            exists().where(outbox.c.work_id == told_by, outbox.c.state == "owed").label("owed"),
+        )
+        .select_from(joined)
+        .where(
+            work.c.event_type == event_type,
+            work.c.kind == str(WorkKind.EVENT),
+            work.c.lane == str(Lane.ROUTING),
+            work.c.received_at_ms >= since_ms,
+        )
+    )
 
 
 def _counter(connection: Connection, name: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from enrichment_dagster.domain.fields import FieldValue
-from enrichment_dagster.ports import Enrichment, Step
+from enrichment_dagster.ports import Enrichment, OutboxEntry, Step
 from enrichment_dagster.store.database import from_ms, to_ms
 from enrichment_dagster.store.rows import Row
 from enrichment_dagster.store.tables import MAX_REQUEST_ID, field_values
@@ -80,3 +80,37 @@ def step_as_json(step: Step) -> dict[str, Any]:
     if step.fetched_at is not None:
         found["fetched_at"] = step.fetched_at.isoformat()
     return found
+
+
+def quarantine_rows(item: Enrichment, rev: int, now_ms: int) -> list[dict[str, Any]]:
+    """Return the rows of what was not stored as data."""
+    return [
+        {
+            "work_id": item.item.work_id,
+            "event_id": item.item.event.event_id,
+            "field": bad.field,
+            "raw": bad.raw,
+            "provider": bad.provider,
+            "reason": bad.reason,
+            "created_at_ms": now_ms,
+            "rev": rev,
+        }
+        for bad in item.rejected
+    ]
+
+
+def outbox_row(entry: OutboxEntry, now_ms: int) -> dict[str, Any]:
+    """Return the row of an effect that is owed from now on."""
+    return {
+        "outbox_id": entry.outbox_id,
+        "work_id": entry.work_id,
+        "event_id": entry.event_id,
+        "system": entry.ref.system,
+        "object_type": entry.ref.object_type,
+        "record_id": entry.ref.record_id,
+        "fill": dict(entry.fill),
+        "assign": dict(entry.assign),
+        "state": "owed",
+        "next_at_ms": now_ms,
+        "created_at_ms": now_ms,
+    }

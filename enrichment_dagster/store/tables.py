@@ -118,6 +118,7 @@ work = Table(
     Column("cost_micros", BigInteger, nullable=False, default=0),
     Column("scope", JSON, nullable=False, default=dict),  # {"lookups": [...], "reasons": {field: reason}}; empty = all
     Column("steps", JSON, nullable=False, default=list),  # what became of each lookup of the plan
+    Column("routing", JSON),  # {"segment", "score", "route", "reasons"} of work of the kind "routing"
     _rev(),
     Index(
         "work_due",
@@ -361,4 +362,34 @@ beats = Table(
     Column("name", String(80), primary_key=True),  # "tick:lead_created", "gateway", "projector"
     Column("at_ms", BigInteger, nullable=False),
     Column("detail", JSON, nullable=False),
+)
+
+api_requests = Table(
+    "api_requests",  # requests to POST /enrich by idempotency key
+    ops_metadata,
+    Column("caller", String(60), primary_key=True),
+    Column("key_hash", String(64), primary_key=True),
+    Column("body_hash", String(64), nullable=False),
+    Column("event_id", String(40), nullable=False),
+    Column("answer", JSON),  # None while it is being worked on
+    Column("begun_at_ms", BigInteger, nullable=False, index=True),
+)
+
+api_callbacks = Table(
+    "api_callbacks",  # answers owed to callers that asked asynchronously
+    ops_metadata,
+    Column("event_id", String(40), primary_key=True),
+    Column("caller", String(60), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("state", String(20), nullable=False),  # "waiting" (for the event's end), "owed", "done", "given_up"
+    Column("tries", Integer, nullable=False, default=0),
+    Column("last_reason", String(200), nullable=False, default=""),
+    Column("next_at_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(
+        "callbacks_due",
+        "next_at_ms",
+        sqlite_where=text("state IN ('waiting', 'owed')"),
+        postgresql_where=text("state IN ('waiting', 'owed')"),
+    ),
 )

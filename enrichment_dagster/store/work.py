@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.dispatch import LEASE
-from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.event import Lane, RecordRef
 from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.errors import LeaseLost
 from enrichment_dagster.ports import (
@@ -28,7 +28,7 @@ from enrichment_dagster.ports import (
 from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.pending import register_waiters
-from enrichment_dagster.store.result_rows import earlier_values, step_as_json, value_rows
+from enrichment_dagster.store.result_rows import earlier_values, outbox_row, quarantine_rows, step_as_json, value_rows
 from enrichment_dagster.store.rows import Row, dialect_insert, event_from_row, next_rev
 from enrichment_dagster.store.tables import (
     batches,
@@ -108,7 +108,7 @@ class SqlWorkStore:
         statement = select(work).where(work.c.batch_id == batch_id, work.c.state == "assigned").order_by(work.c.seq)
         with self._ops.read() as connection:
             rows = connection.execute(statement).mappings().all()
-            earlier = earlier_values(connection, [row["event_id"] for row in rows if row["kind"] in _CONTINUES])
+            earlier = earlier_values(connection, [row["event_id"] for row in rows if _goes_on(row)])
             return [_item(row, earlier.get(row["event_id"], ())) for row in rows]
 
     def batch_work_ids(self, batch_id: str) -> list[str]:
@@ -189,6 +189,11 @@ def _claimable(claim: _Claim, now_ms: int) -> Any:
     return statement if claim.work_ids is None else statement.where(outbox.c.work_id.in_(claim.work_ids))
 
 
+def _goes_on(row: Row) -> bool:
+    """Say whether earlier work of the same event may have found something: a follow-up, or a lead that was routed."""
+    return row["kind"] in _CONTINUES or row["lane"] == Lane.ROUTING
+
+
 def _item(row: Row, earlier: Sequence[FieldValue] = ()) -> WorkItem:
     scope = row["scope"] or {}
     return WorkItem(
@@ -267,42 +272,10 @@ def _conclude(connection: Connection, conclusion: _Conclusion) -> LeaseLost | No
 def _result_rows(enrichments: Sequence[Enrichment], rev: int, now_ms: int) -> list[tuple[Any, list[dict[str, Any]]]]:
     return [
         (field_values, [row for item in enrichments for row in value_rows(item, rev)]),
-        (quarantine, [row for item in enrichments for row in _quarantine_rows(item, rev, now_ms)]),
-        (outbox, [_outbox_row(item.outbox, now_ms) for item in enrichments if item.outbox]),
+        (quarantine, [row for item in enrichments for row in quarantine_rows(item, rev, now_ms)]),
+        (outbox, [outbox_row(item.outbox, now_ms) for item in enrichments if item.outbox]),
         (work, [_follow_up_row(item, rev) for item in enrichments if item.follow_up]),
     ]
-
-
-def _quarantine_rows(item: Enrichment, rev: int, now_ms: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "work_id": item.item.work_id,
-            "event_id": item.item.event.event_id,
-            "field": bad.field,
-            "raw": bad.raw,
-            "provider": bad.provider,
-            "reason": bad.reason,
-            "created_at_ms": now_ms,
-            "rev": rev,
-        }
-        for bad in item.rejected
-    ]
-
-
-def _outbox_row(entry: OutboxEntry, now_ms: int) -> dict[str, Any]:
-    return {
-        "outbox_id": entry.outbox_id,
-        "work_id": entry.work_id,
-        "event_id": entry.event_id,
-        "system": entry.ref.system,
-        "object_type": entry.ref.object_type,
-        "record_id": entry.ref.record_id,
-        "fill": dict(entry.fill),
-        "assign": dict(entry.assign),
-        "state": "owed",
-        "next_at_ms": now_ms,
-        "created_at_ms": now_ms,
-    }
 
 
 _GAP = "/gap-"

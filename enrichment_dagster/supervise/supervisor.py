@@ -43,6 +43,7 @@ class Supervisor:
         sandbox: bool,
         tell: Tell,
         interrupted: Callable[[], bool] = lambda: False,
+        workers: int = 1,
     ) -> None:
         self.ports = ports
         self.home = home
@@ -50,6 +51,7 @@ class Supervisor:
         self._sandbox = sandbox
         self._tell = tell
         self._interrupted = interrupted
+        self._workers = workers
         self._guard = Guard()
         self._environment = process_environment(home, ports, variables)
         self.processes: dict[str, SupervisedProcess] = {}
@@ -195,6 +197,7 @@ class Supervisor:
         return self._spec(
             "gateway",
             *("-m", "enrichment_dagster.gateway.main", "--host", self.ports.host, "--port", str(self.ports.gateway)),
+            *(["--workers", str(self._workers)] if self._workers > 1 else []),
             ready=http_ok(f"{self.ports.gateway_url}/healthz"),
         )
 

@@ -83,7 +83,7 @@ def paid(pipeline: Pipeline) -> list[Any]:
 
 
 def test_fifty_events_of_three_processes_make_one_call_and_one_bill(pipeline: Pipeline) -> None:
-    """Two runs and a process like the gateway, each with a ledger and a buyer of its own: they share only the store."""
+    """Two runs and a process like the gateway, each with its own ledger and buyer: the store is all they share."""
     email = pipeline.sandbox.world.person(DANA).email
     for _ in range(2 * RUN_EVENTS):
         pipeline.lead(DANA)

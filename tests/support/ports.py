@@ -16,6 +16,7 @@ from support.clock import ManualClock
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.keys import domain_subject, email_subject
 from enrichment_dagster.domain.outcome import Outcome
+from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.errors import LeaseLost, ProviderError
 from enrichment_dagster.ports import (
     Answer,
@@ -40,6 +41,7 @@ from enrichment_dagster.ports import (
     RawValue,
     RecordUpdate,
     Refused,
+    RoutingConclusion,
     Settlement,
     WritePlan,
     WriteRecord,
@@ -193,6 +195,8 @@ class ScriptedCrm:
     write_failures: dict[RecordRef, CrmFailure] = field(default_factory=dict)
     down: Exception | None = None
     down_for_writes: Exception | None = None
+    clock: ManualClock | None = None
+    read_seconds: float = 0.0
     reads: list[tuple[list[RecordRef], list[str]]] = field(default_factory=list)
     written: list[RecordUpdate] = field(default_factory=list)
 
@@ -201,6 +205,8 @@ class ScriptedCrm:
     ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
         self.reads.append((list(refs), list(properties)))
         await asyncio.sleep(0)
+        if self.clock and self.read_seconds:
+            await self.clock.sleep(self.read_seconds)
         if self.down:
             raise self.down
         missing = CrmFailure("not_found", transient=False)
@@ -241,6 +247,9 @@ class PlainMapper:
 
     def status(self, ref: RecordRef, outcome: Outcome, missing: Sequence[str], at: datetime) -> Mapping[str, Any]:
         return {"status": str(outcome), "missing": ",".join(missing)}
+
+    def routing(self, ref: RecordRef, decision: RoutingDecision) -> Mapping[str, Any]:
+        return {"segment": decision.segment, "route": decision.route}
 
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
         if ref == self.poison:
@@ -312,3 +321,27 @@ class NotingWorkStore:
     @property
     def deferrals(self) -> list[Deferral]:
         return [item for _, deferrals in self.conclusions for item in deferrals]
+
+
+@dataclass
+class NotingRoutingStore:
+    """``RoutingStore`` in memory: notes what is stored; what is owed goes to the outbox of a work store."""
+
+    work: NotingWorkStore
+    conclusions: list[RoutingConclusion] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+    failure: Exception | None = None
+
+    async def conclude(self, conclusions: Sequence[RoutingConclusion], finished_at: datetime) -> None:
+        await asyncio.sleep(0)
+        if self.failure:
+            raise self.failure
+        self.batches.append(len(conclusions))
+        self.conclusions += conclusions
+        self.work.outbox += [item.enrichment.outbox for item in conclusions if item.enrichment.outbox]
+
+    async def release(self, event_ids: Sequence[str], at: datetime) -> None:
+        if self.failure:
+            raise self.failure
+        self.released += event_ids

@@ -1,0 +1,171 @@
+"""The gateway's side of the operational store: results of the routing lane (``ports.RoutingStore``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from enrichment_dagster.ports import RoutingConclusion, WorkKind
+from enrichment_dagster.store.committer import GroupCommitter, each
+from enrichment_dagster.store.database import Database, to_ms
+from enrichment_dagster.store.dispatch import pump_into
+from enrichment_dagster.store.pending import register_waiters
+from enrichment_dagster.store.result_rows import outbox_row, quarantine_rows, step_as_json, value_rows
+from enrichment_dagster.store.rows import dialect_insert, event_columns, next_rev
+from enrichment_dagster.store.tables import field_values, outbox, quarantine, work
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    conclusions: Sequence[RoutingConclusion]
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Release:
+    event_ids: Sequence[str]
+    at: datetime
+
+
+class SqlRoutingStore:
+    """Stores what the gateway found."""
+
+    def __init__(self, journal: Database, committer: GroupCommitter, owner: str) -> None:
+        self._journal = journal
+        self._committer = committer
+        self._owner = owner
+        self._conclude = each(self._conclude_batch)
+        self._release = each(self._release_events)
+
+    async def conclude(self, conclusions: Sequence[RoutingConclusion], finished_at: datetime) -> None:
+        """Store results and outbox, and hand the events on or end them, in one transaction.
+
+        Repeating it changes nothing.
+        """
+        await self._committer.submit(self._conclude, _Batch(conclusions, finished_at))
+
+    async def release(self, event_ids: Sequence[str], at: datetime) -> None:
+        """Give up the reservations of events that were not routed."""
+        await self._committer.submit(self._release, _Release(event_ids, at))
+
+    def _conclude_batch(self, connection: Connection, batch: _Batch) -> None:
+        self._pump(connection, batch.finished_at)
+        now_ms, items = to_ms(batch.finished_at), batch.conclusions
+        mine = _still_reserved(connection, [item.enrichment.item.event.event_id for item in items])
+        rev = next_rev(connection)
+        rows = [self._routing_row(item, now_ms, rev) for item in items]
+        fresh = _insert_new(connection, rows)
+        _store_results(connection, [item for item in items if item.enrichment.item.work_id in fresh], rev, now_ms)
+        _hand_on(connection, [i.enrichment.item.event.event_id for i in items if i.goes_on], mine, now_ms, rev)
+        ended = [
+            {"b_id": event_id, "b_rev": rev, **{f"b_{name}": v for name, v in self._ended(item, now_ms).items()}}
+            for item in items
+            if not item.goes_on and (event_id := item.enrichment.item.event.event_id) in mine
+        ]
+        if ended:
+            connection.execute(_END, ended)
+
+    def _release_events(self, connection: Connection, release: _Release) -> None:
+        self._pump(connection, release.at)
+        mine = _still_reserved(connection, release.event_ids)
+        _hand_on(connection, release.event_ids, mine, to_ms(release.at), next_rev(connection))
+
+    def _pump(self, connection: Connection, now: datetime) -> None:
+        """Turn the journal's events into work, if no tick was quicker."""
+        while pump_into(connection, self._journal, now):
+            pass
+
+    def _routing_row(self, item: RoutingConclusion, now_ms: int, rev: int) -> dict[str, Any]:
+        event, decision = item.enrichment.item.event, item.enrichment.routing
+        return {
+            **event_columns(event),
+            **self._ended(item, now_ms),
+            "work_id": item.enrichment.item.work_id,
+            "seq": 0,
+            "kind": str(WorkKind.ROUTING),
+            "day": event.received_at.date().isoformat(),
+            "due_at_ms": to_ms(event.received_at),
+            "routing": None if decision is None else {**asdict(decision), "reasons": list(decision.reasons)},
+            "rev": rev,
+        }
+
+    def _ended(self, item: RoutingConclusion, now_ms: int) -> dict[str, Any]:
+        enrichment = item.enrichment
+        return {
+            "state": "done",
+            "run_id": self._owner,
+            "started_at_ms": to_ms(enrichment.started_at),
+            "finished_at_ms": now_ms,
+            "outcome": str(enrichment.outcome),
+            "reason": enrichment.reason,
+            "missing": {name: str(reason) for name, reason in enrichment.missing.items()},
+            "cost_micros": enrichment.cost_micros,
+            "steps": [step_as_json(step) for step in enrichment.steps],
+        }
+
+
+def _still_reserved(connection: Connection, event_ids: Sequence[str]) -> frozenset[str]:
+    """Lock and return the events that no lane has taken or touched since they came.
+
+    A row that a tick is just assigning is passed over, not waited for: the tick waits for the revision's counter, and
+    the two would wait for each other.
+    """
+    untouched = (work.c.state == "due") & (work.c.deferrals == 0) & (work.c.crashes == 0)
+    statement = select(work.c.work_id).where(work.c.work_id.in_(event_ids), untouched)
+    return frozenset(connection.execute(statement.with_for_update(skip_locked=True)).scalars())
+
+
+def _insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[str]:
+    """Store the routing's own work; returns what was not there yet."""
+    statement = dialect_insert(connection, work).on_conflict_do_nothing().returning(work.c.work_id)
+    return frozenset(connection.execute(statement, list(rows)).scalars()) if rows else frozenset()
+
+
+def _store_results(connection: Connection, items: Sequence[RoutingConclusion], rev: int, now_ms: int) -> None:
+    found = [item.enrichment for item in items]
+    tables: tuple[tuple[Any, list[dict[str, Any]]], ...] = (
+        (field_values, [row for item in found for row in value_rows(item, rev)]),
+        (quarantine, [row for item in found for row in quarantine_rows(item, rev, now_ms)]),
+        (outbox, [outbox_row(item.outbox, now_ms) for item in found if item.outbox]),
+    )
+    for table, rows in tables:
+        if rows:
+            connection.execute(dialect_insert(connection, table).on_conflict_do_nothing(), rows)
+    awaited = [(attempt, item.item.work_id) for item in found for attempt in item.awaits]
+    if awaited:
+        register_waiters(connection, awaited, rev, now_ms)
+
+
+def _hand_on(connection: Connection, event_ids: Iterable[str], mine: frozenset[str], now_ms: int, rev: int) -> None:
+    """Give up reservations: the standard lane may take the events at once."""
+    ids = sorted(mine.intersection(event_ids))
+    if ids:
+        early = work.c.work_id.in_(ids) & (work.c.due_at_ms > now_ms)
+        connection.execute(update(work).where(early).values(due_at_ms=now_ms, rev=rev))
+
+
+_END = (
+    update(work)
+    .where(work.c.work_id == bindparam("b_id"), work.c.state == "due")
+    .values(
+        {
+            name: bindparam(f"b_{name}")
+            for name in (
+                "state",
+                "run_id",
+                "started_at_ms",
+                "finished_at_ms",
+                "outcome",
+                "reason",
+                "missing",
+                "cost_micros",
+                "steps",
+                "rev",
+            )
+        }
+    )
+)
