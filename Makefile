@@ -35,8 +35,8 @@ bench: $(READY)  ## Measure what the targets speak of (15 minutes, idle machine)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/run.py --report
 
-soak: $(READY)  ## Kill every process twenty times under load and audit the account (an hour); records it in benchmarks/
-	$(BIN)/python benchmarks/soak.py --kills 20
+soak: $(READY)  ## Kill every process twenty times under load and audit the account (half an hour, idle machine)
+	$(BIN)/python benchmarks/soak.py --kills 20 --stacks 2
 
 lock:  ## Resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -5,9 +5,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.lanes import DAY, OWNER, Lane
+from assets.lanes import OWNER, Lane
 from assets.metadata import batch_metadata
 from enrichment_dagster.resources import EnrichmentResource
+
+DAY = dg.DailyPartitionsDefinition(start_date="2026-11-01", end_offset=1)
+"""Days (UTC) of receipt; ``end_offset`` gives the running day a key."""
 
 crm_events = dg.AssetSpec(
     "crm_events",

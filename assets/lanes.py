@@ -1,19 +1,21 @@
-"""The lanes: one event type, its sensor, its asset and its job. A new event type is one entry here and in the YAML."""
+"""The lanes: one event type, its sensor, its asset and its job. A new event type is one entry here and in the YAML.
+
+Plain data: the gateway and the command line read it, and must not wait for Dagster's import.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-
-import dagster as dg
+from typing import TypeVar
 
 BATCH_TAG = "enrichment/batch"
 ATTEMPT_TAG = "enrichment/attempt"
 LANE_TAG = "enrichment/lane"
 OWNER = "team:revops"
 
-DAY = dg.DailyPartitionsDefinition(start_date="2026-11-01", end_offset=1)
-"""Days (UTC) of receipt; ``end_offset`` gives the running day a key."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,9 @@ LANES = (
 
 ROUTED = tuple(lane for lane in LANES if lane.routing)
 """The lanes whose events the gateway routes."""
+
+
+def with_lane(event_types: Mapping[str, T]) -> dict[str, T]:
+    """Return of what is given by event type that which Dagster has a lane for; nobody handles the others."""
+    built = {lane.event_type for lane in LANES}
+    return {name: found for name, found in event_types.items() if name in built}

@@ -47,7 +47,11 @@ class EmulatedCrms:
 
     def set_latency(self, milliseconds: float) -> None:
         """Let every vendor call take this long."""
-        self._call("PUT", "faults", {"endpoints": {"*": {"latency": milliseconds}}})
+        self.set_faults({"*": {"latency": milliseconds}})
+
+    def set_faults(self, endpoints: dict[str, dict[str, Any]]) -> None:
+        """Replace the fault plan: endpoints or patterns of them (``apollo.*``), each with what differs."""
+        self._call("PUT", "faults", {"endpoints": endpoints})
 
     def create(self, count: int, *, salesforce_share: float = 0.5) -> list[Lead]:
         """Create records of people whom no other record names, of both systems by turns."""

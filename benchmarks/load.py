@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import uvloop
@@ -22,7 +22,7 @@ _PRIORITY = -10
 _TIMER_SECONDS = 0.0015
 """The loop's timer may come this much too early: rather late, which counts, than early, which would flatter."""
 _LOST = 0
-"""The status of a request that got no answer."""
+"""The status of a request that got no answer, or not in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Exchange:
     late_seconds: float
     latency_seconds: float
     status: int
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def accepted(self) -> bool:
@@ -56,22 +57,32 @@ class _Connection:
         with suppress(OSError):
             await self.writer.wait_closed()
 
-    async def exchange(self, request: bytes) -> int:
-        """Send a request and read its answer (with a Content-Length) to the end."""
+    async def exchange(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request and read its answer (with a Content-Length) to the end; returns status and body."""
         self.writer.write(request)
         head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
         length = head.index(b"content-length:") + 15
-        await self.reader.readexactly(int(head[length : head.index(b"\r\n", length)]))
-        return int(head.split(b" ", 2)[1])
+        body = await self.reader.readexactly(int(head[length : head.index(b"\r\n", length)]))
+        return int(head.split(b" ", 2)[1]), body
 
 
-def send(port: int, requests: Sequence[bytes], due: Sequence[float], connections: int = 64) -> list[Exchange]:
-    """Send each request at its time (seconds from now) over kept connections; returns in order."""
+def send(
+    port: int,
+    requests: Sequence[bytes],
+    due: Sequence[float],
+    connections: int = 64,
+    *,
+    patience_seconds: float = 60.0,
+) -> list[Exchange]:
+    """Send each request at its time (seconds from now) over kept connections; returns in order.
+
+    An answer that takes longer than the patience counts as lost.
+    """
     gc.collect()
     gc.disable()  # a collection of the generator's must not look like a pause of the server's
     try:
         with _first_in_line():
-            return uvloop.run(_send(port, requests, due, connections))
+            return uvloop.run(_send(port, requests, due, connections, patience_seconds))
     finally:
         gc.enable()
 
@@ -88,7 +99,9 @@ def _first_in_line() -> Iterator[None]:
         os.setpriority(os.PRIO_PROCESS, 0, usual)
 
 
-async def _send(port: int, requests: Sequence[bytes], due: Sequence[float], connections: int) -> list[Exchange]:
+async def _send(
+    port: int, requests: Sequence[bytes], due: Sequence[float], connections: int, patience: float
+) -> list[Exchange]:
     pool: asyncio.Queue[_Connection] = asyncio.Queue()
     for _ in range(min(connections, len(requests))):
         pool.put_nowait(await _Connection.open(port))
@@ -97,16 +110,18 @@ async def _send(port: int, requests: Sequence[bytes], due: Sequence[float], conn
     async def one(request: bytes, at: float) -> Exchange:
         connection = await pool.get()
         late = time.perf_counter() - start - at
+        status, body = _LOST, b""
         try:
-            status = await connection.exchange(request)
-        except (OSError, asyncio.IncompleteReadError, ValueError):
+            async with asyncio.timeout(patience):
+                status, body = await connection.exchange(request)
+        except (OSError, asyncio.IncompleteReadError, ValueError):  # TimeoutError is an OSError
             status = _LOST
         latency = time.perf_counter() - start - at
         if status == _LOST:
             await connection.close()
             connection = await _Connection.open(port)
         pool.put_nowait(connection)
-        return Exchange(wall + at, late, latency, status)
+        return Exchange(wall + at, late, latency, status, body)
 
     tasks = []
     for request, at in zip(requests, due, strict=True):

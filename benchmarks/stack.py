@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.configuration import write_configuration
 from benchmarks.crm import PEOPLE, EmulatedCrms
-from benchmarks.machine import PROJECT
 from enrichment_dagster.composition import Stores, open_stores
 from enrichment_dagster.settings import CONFIG_VARIABLE, HOME_VARIABLE, Settings, load_settings
 from enrichment_dagster.supervise.environment import Ports, process_environment, sandbox_variables
@@ -77,10 +77,14 @@ class Installation:
 
 
 @contextmanager
-def installation(base_port: int, *, keep: bool = False, latency_ms: float = LATENCY_MS) -> Iterator[Installation]:
+def installation(
+    base_port: int, *, keep: bool = False, latency_ms: float = LATENCY_MS, companies: int | None = None
+) -> Iterator[Installation]:
     """Make a home and start the emulators; removes the home at the end."""
     home, ports = Path(tempfile.mkdtemp(prefix="enrichment-bench-")), free_ports(base_port)
+    write_configuration(_configuration(home).parent)
     argv = ["-m", "enrichment_dagster.sandbox", "--port", str(ports.sandbox), "--people", str(PEOPLE)]
+    argv += [] if companies is None else ["--companies", str(companies)]
     guard = Guard()
     guard.start()
     sandbox = _start("sandbox", argv, home, ports, guard, http_ok(f"{ports.sandbox_url}/_sandbox/health"))
@@ -105,8 +109,12 @@ def free_ports(base: int) -> Ports:
     raise RuntimeError(f"no four free ports from {base} on; choose others with --base-port")
 
 
+def _configuration(home: Path) -> Path:
+    return home / "project" / "enrichment.yaml"
+
+
 def _environment(home: Path, ports: Ports) -> dict[str, str]:
-    places = {HOME_VARIABLE: str(home), CONFIG_VARIABLE: str(PROJECT / "enrichment.yaml")}
+    places = {HOME_VARIABLE: str(home), CONFIG_VARIABLE: str(_configuration(home))}
     return process_environment(home, ports, {**sandbox_variables(ports), **places})
 
 

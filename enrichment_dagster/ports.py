@@ -628,10 +628,6 @@ class DispatchPort(Protocol):
         """Return a lane's open batches, their runs not looked up."""
         ...
 
-    def runs_since(self, moment: datetime) -> int:
-        """Return how many batches of all lanes were handed over since then."""
-        ...
-
     def oldest_due_age(self, event_type: str) -> timedelta:
         """Return how long the oldest due event has waited; zero for none."""
         ...
@@ -702,11 +698,48 @@ class ApiRequests(Protocol):
     """Requests by their idempotency keys: the same key gets the same answer."""
 
     async def begin(self, caller: str, key: str, body_hash: str, event_id: str) -> ApiRequest | None:
-        """Note a request; returns the earlier one of the same key, or None for a new key."""
+        """Note a request; returns the earlier one of the same key, or None: this one is to be worked on.
+
+        None for a new key, and for one whose worker has not answered for so long that it is taken for dead.
+        """
         ...
 
     async def finish(self, caller: str, key: str, answer: Mapping[str, Any]) -> None:
         """Keep the answer; durable when this returns."""
+        ...
+
+    async def release(self, caller: str, key: str) -> None:
+        """Forget a request that came to nothing, so that it may be made again at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwedAnswer:
+    """An answer that a caller wants to have posted to a URL once the event has ended."""
+
+    event_id: str
+    caller: str
+    url: str
+    tries: int  # made so far
+
+
+class OwedAnswers(Protocol):
+    """Answers owed to callers that asked asynchronously."""
+
+    async def note(self, event_id: str, caller: str, url: str) -> None:
+        """Note that an answer will be owed; durable when this returns. The first note of an event counts."""
+        ...
+
+    async def claim(self, limit: int, lease_seconds: float) -> list[OwedAnswer]:
+        """Lease answers of events that have ended and that are due, the longest due first."""
+        ...
+
+    async def close(self, event_id: str, state: str, reason: str = "") -> None:
+        """Note the end: "done" or "given_up"."""
+        ...
+
+    async def put_off(self, event_id: str, reason: str, delay_seconds: float) -> None:
+        """Count a try that failed, and say when the next one is due."""
         ...
 
 

@@ -3,7 +3,8 @@
 Environment: ``ENRICHMENT_CONFIG`` (path of the file, default ``enrichment.yaml``), ``ENRICHMENT_HOME`` (where stores
 live, default ``.enrichment``), ``ENRICHMENT_STORE_URL`` (a Postgres URL instead of SQLite files),
 ``ENRICHMENT_CATALOG_URL`` (the same for the warehouse's catalog), ``ENRICHMENT_PUBLIC_URL`` (overrides where senders
-reach the gateway), ``<PROVIDER>_BASE_URL`` and the secrets that the file names.
+reach the gateway), ``ENRICHMENT_LOCAL_CALLBACKS`` (``1``: callers may name callback URLs on this machine),
+``<PROVIDER>_BASE_URL`` and the secrets that the file names.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ HOME_VARIABLE = "ENRICHMENT_HOME"
 STORE_URL_VARIABLE = "ENRICHMENT_STORE_URL"
 CATALOG_URL_VARIABLE = "ENRICHMENT_CATALOG_URL"
 PUBLIC_URL_VARIABLE = "ENRICHMENT_PUBLIC_URL"
+LOCAL_CALLBACKS_VARIABLE = "ENRICHMENT_LOCAL_CALLBACKS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +65,26 @@ class Settings:
         override = self.secret(PUBLIC_URL_VARIABLE)
         return f"{override.get_secret_value().rstrip('/')}{path}" if override else str(configured)
 
-    def callback_url(self, provider: str, token: str) -> str:
-        """Return the URL under which a provider answers later; empty where nobody outside can reach the gateway."""
+    @property
+    def gateway_url(self) -> str:
+        """Return where the outside reaches the gateway, without a trailing slash; empty where nobody says."""
         override, hubspot = self.secret(PUBLIC_URL_VARIABLE), self.config.intake.hubspot
         if override:
-            base = override.get_secret_value().rstrip("/")
-        elif hubspot:
+            return override.get_secret_value().rstrip("/")
+        if hubspot:
             parts = urlsplit(str(hubspot.public_url))
-            base = f"{parts.scheme}://{parts.netloc}"
-        else:
-            return ""
-        return f"{base}/callbacks/{provider}/{token}"
+            return f"{parts.scheme}://{parts.netloc}"
+        return ""
+
+    def callback_url(self, provider: str, token: str) -> str:
+        """Return the URL under which a provider answers later; empty where nobody outside can reach the gateway."""
+        return f"{self.gateway_url}/callbacks/{provider}/{token}" if self.gateway_url else ""
+
+    @property
+    def local_callbacks(self) -> bool:
+        """Say whether callers may name callback URLs on this machine, unencrypted: for trying out only."""
+        found = self.secret(LOCAL_CALLBACKS_VARIABLE)
+        return found is not None and found.get_secret_value() == "1"
 
     @property
     def journal_path(self) -> Path:

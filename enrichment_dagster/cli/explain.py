@@ -102,7 +102,7 @@ def _nothing(name: str) -> Any:
 
 
 def _tell(store: ExplainStore, event_id: str, *, values: bool, as_json: bool) -> None:
-    from enrichment_dagster.cli.explain_report import build_explanation
+    from enrichment_dagster.journey.report import build_explanation
 
     story = store.story(event_id)
     if story is None:
@@ -118,7 +118,7 @@ def _tell(store: ExplainStore, event_id: str, *, values: bool, as_json: bool) ->
 
 
 def _list(name: str, mentions: list[Mention], *, as_json: bool) -> None:
-    from enrichment_dagster.cli.explain_report import build_mention
+    from enrichment_dagster.journey.report import build_mention
 
     found = [build_mention(mention) for mention in mentions]
     if as_json:

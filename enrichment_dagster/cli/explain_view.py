@@ -76,6 +76,10 @@ def _head(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     hops = ", ".join(f"{name.replace('_', ' ')} {seconds_text(seconds)}" for name, seconds in latency["hops"].items())
     so_far = " so far" if latency["open"] else ""
     yield Text(f"{seconds_text(latency['seconds'])} end to end{so_far} ({hops}); cost {money_cell(report['cost_usd'])}")
+    if routing := report["routing"]:
+        reasons = f" ({', '.join(routing.get('reasons', ()))})" if routing.get("reasons") else ""
+        found = f"segment {routing.get('segment')}, score {routing.get('score')}, route {routing.get('route')}"
+        yield Text(clean(f"routed: {found}{reasons}"))
     for dead in report["dead_letters"]:
         yield Text(clean(f"dead letter {dead['work_id']}: {dead['reason']} ({dead['detail']})"), style="red")
 
@@ -147,7 +151,7 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
     columns = ("field", "value", "provider", "origin", *numbers, *(("others",) if disputed else ()))
     table = make_table("Fields", *columns, right=numbers)
     for item in report["fields"]:
-        others = ["; ".join(_said(other, report) for other in item["alternatives"])] if disputed else []
+        others = [_others(item, report)] if disputed else []
         add_row(
             table,
             item["field"],
@@ -166,6 +170,14 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
 def _origin(item: Mapping[str, Any]) -> str:
     marks = ["stale"] if item["stale"] else []
     return ", ".join([item["origin"], *marks, *([] if item["chosen"] else ["not chosen"])])
+
+
+def _others(item: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Return what others said; those who said the same are named only."""
+    shown = report["values_shown"]
+    same = [other["provider"] for other in item["alternatives"] if shown and other["value"] == item["value"]]
+    else_said = [_said(other, report) for other in item["alternatives"] if not shown or other["value"] != item["value"]]
+    return "; ".join([*([f"also {', '.join(dict.fromkeys(same))}"] if same else []), *else_said])
 
 
 def _said(other: Mapping[str, Any], report: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from assets.lanes import with_lane
 from enrichment_dagster.cli.words import iso, usd
 from enrichment_dagster.domain.config import EnrichmentConfig, EventTypeConfig
 from enrichment_dagster.monitoring.checks import COVERAGE, DEAD_DAEMON, LATENCY
@@ -23,8 +24,9 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
     """Return the state of the installation."""
     health, now = stores.health(), stores.clock.now()
     balance = health.balance()
-    lanes = {name: _lane(health, name, event_type, now) for name, event_type in config.event_types.items()}
-    beats = _beats(health.last_beats(), now, [f"{_TICK}{name}" for name in config.event_types])
+    handled = with_lane(config.event_types)
+    lanes = {name: _lane(health, name, event_type, now) for name, event_type in handled.items()}
+    beats = _beats(health.last_beats(), now, [f"{_TICK}{name}" for name in handled])
     rev, projected = health.rev(), health.projected_rev()
     report: dict[str, Any] = {
         "at": iso(now),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from enrichment_dagster.cli.explain_report import build_explanation
+from enrichment_dagster.journey.report import build_explanation
 
 if TYPE_CHECKING:
     from enrichment_dagster.store.explain import ExplainStore

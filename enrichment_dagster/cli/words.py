@@ -1,8 +1,10 @@
-"""Values as people read them: durations, moments, money, subjects without their name."""
+"""Values as people read them: durations and money, beside the forms that machines read."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from enrichment_dagster.journey.forms import iso, mask_subject, usd
+
+__all__ = ["counted", "dollars", "iso", "mask_subject", "money_text", "seconds_text", "usd"]
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 _MICROS = 1_000_000
@@ -26,16 +28,6 @@ def counted(number: int, thing: str, plural: str = "") -> str:
     return f"{number} {thing if number == 1 else plural or f'{thing}s'}"
 
 
-def iso(moment: datetime | None) -> str | None:
-    """Return a moment for machines, UTC, to the millisecond."""
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def usd(micros: int) -> float:
-    """Return millionths of a US dollar as dollars."""
-    return round(micros / _MICROS, 6)
-
-
 def dollars(amount: float) -> str:
     """Return an amount of US dollars for people: cents, and more digits only where there are any."""
     text = f"{amount:,.6f}".rstrip("0")
@@ -46,12 +38,3 @@ def dollars(amount: float) -> str:
 def money_text(micros: int) -> str:
     """Return an amount for people; a tenth of a cent still shows."""
     return f"${micros / _MICROS:.3f}" if micros else "-"
-
-
-def mask_subject(key: str) -> str:
-    """Return a subject key without the person's name: ``email:j***@acme.com``; a company's domain stays."""
-    kind, _, rest = key.partition(":")
-    if kind not in {"email", "person"}:
-        return key
-    local, at, domain = rest.rpartition("@")
-    return f"{kind}:{local[:1]}***{at}{domain}" if at and len(local) > 1 else f"{kind}:***{at}{domain if at else ''}"

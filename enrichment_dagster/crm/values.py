@@ -95,7 +95,8 @@ def _entry(text: str, first: str, second: str) -> Entry:
         rest = rest if rest.startswith("http") else ""
     else:  # a title may have commas, a person's name has none
         head, _, rest = text.partition(", ")
-    return {first: head, second: rest} if head and rest else {first: text}
+    parted = head and rest and not head.endswith(" ")  # " , " stood in the text itself
+    return {first: head, second: rest} if parted else {first: text}
 
 
 def iso(moment: datetime) -> str:

@@ -13,6 +13,7 @@ import jmespath.exceptions
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
@@ -23,6 +24,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from enrichment_dagster.domain.config_checks import problems_between
+from enrichment_dagster.domain.expression_names import LEAD_NAMES, ROUTE_NAMES
+from enrichment_dagster.domain.expressions import parse
 from enrichment_dagster.domain.fields import FIELDS, GROUPS, Level
 from enrichment_dagster.domain.template import PERSONAL, placeholders
 
@@ -56,6 +59,27 @@ def _is_template(source: _T) -> _T:
 
 Template = Annotated[str, AfterValidator(_is_template)]
 """A text with placeholders, see ``domain.template``."""
+
+
+def _written_out(source: Any) -> Any:
+    return str(source) if isinstance(source, bool) else source  # YAML reads a bare true as a boolean
+
+
+def _fits_leads(expression: str) -> str:
+    parse(expression, LEAD_NAMES)
+    return expression
+
+
+def _fits_routes(expression: str) -> str:
+    parse(expression, ROUTE_NAMES)
+    return expression
+
+
+Condition = Annotated[str, BeforeValidator(_written_out), AfterValidator(_fits_leads)]
+"""A condition over the fields of a lead, see ``domain.expressions``."""
+RouteCondition = Annotated[str, BeforeValidator(_written_out), AfterValidator(_fits_routes)]
+"""The same, over segment and score as well."""
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class _Model(BaseModel):
@@ -258,32 +282,42 @@ class ScoreRule(_Model):
     """Points for what is known of a lead."""
 
     points: int = Field(ge=-1_000, le=1_000)
-    when: str
-    reason: str
+    when: Condition
+    reason: Text
 
 
 class SegmentRule(_Model):
     """A segment of leads; the first one that fits counts."""
 
-    name: str
-    when: str
+    name: Text
+    when: Condition
+
+    @property
+    def because(self) -> str:
+        """Return the reason that a lead of this segment is given."""
+        return f"segment {self.name}: {self.when}"
 
 
 class RouteRule(_Model):
     """Where a lead goes; the first one that fits counts. May use ``segment`` and ``score``."""
 
-    to: str
-    when: str
+    to: Text
+    when: RouteCondition
+
+    @property
+    def because(self) -> str:
+        """Return the reason that a lead of this route is given."""
+        return f"route {self.to}: {self.when}"
 
 
 class RoutingConfig(_Model):
-    """How leads are scored and routed: small expressions over the fields that are there."""
+    """How leads are scored and routed: small conditions over the fields that are there."""
 
     score: list[ScoreRule] = []
     segments: list[SegmentRule] = []
     routes: list[RouteRule] = []
-    default_segment: str = "unknown"
-    default_route: str = "round_robin"
+    default_segment: Text = "unknown"
+    default_route: Text = "round_robin"
 
 
 class RoutingProperties(_Model):

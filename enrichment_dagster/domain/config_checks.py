@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from enrichment_dagster.domain.expressions import compared_with
 from enrichment_dagster.domain.fields import FIELDS, GROUPS
 
 Place = tuple[str | int, ...]
 Problem = tuple[Place, str]
 
 _DEFAULT_DEADLINE_SECONDS = 25.0
+_DEFAULT_SEGMENT = "unknown"
 
 
 def problems_between(raw: Any) -> Iterator[Problem]:
@@ -34,6 +36,8 @@ def problems_between(raw: Any) -> Iterator[Problem]:
         for kind, config in _entries(crm, "objects"):
             for place, message in _crm_object(config):
                 yield ("crm", system, "objects", kind, *place), message
+    for place, message in _routing(raw.get("routing") if isinstance(raw, Mapping) else None):
+        yield ("routing", *place), message
 
 
 def _entries(raw: Any, name: str) -> list[tuple[str, Any]]:
@@ -120,3 +124,24 @@ def _crm_object(config: Any) -> Iterator[Problem]:
     for name, target in [*((f"mapping.{n}", t) for n, t in mapping.items()), *status.items()]:
         if isinstance(target, str) and owners.setdefault(target, name) != name:
             yield ("mapping",), f"{owners[target]} and {name} go to the same property, {target}"
+
+
+def _routing(config: Any) -> Iterator[Problem]:
+    """A route that asks for a segment that no rule gives would never be taken, and nobody would notice."""
+    if not isinstance(config, Mapping):
+        return
+    default = str(config.get("default_segment", _DEFAULT_SEGMENT))
+    segments = [*(name for _, name in _of_rules(config, "segments", "name")), default]
+    for index, condition in _of_rules(config, "routes", "when"):
+        for name in dict.fromkeys(compared_with(condition, "segment")):
+            if name not in segments:
+                yield ("routes", index, "when"), f"no segment is called {name}; known are {', '.join(segments)}"
+
+
+def _of_rules(config: Any, rules: str, name: str) -> Iterator[tuple[int, str]]:
+    """Return one text of each rule, with the rule's place."""
+    listed = config.get(rules)
+    for index, rule in enumerate(listed if isinstance(listed, list) else []):
+        found = rule.get(name) if isinstance(rule, Mapping) else None
+        if isinstance(found, str):
+            yield index, found

@@ -90,12 +90,21 @@ def _reasons_from_before(draft: Draft, plan: Plan, missing: Iterable[str]) -> di
 
 
 def _follow_up(draft: Draft, plan: Plan, missing: dict[str, MissingReason], now: datetime) -> FollowUp | None:
-    """Plan a later try where a transient failure is the reason, as often as the plan allows."""
-    curable = bool(draft.fault) or any(reason in RETRYABLE_REASONS for reason in missing.values())
+    """Plan a later try where a transient failure or a stop is the reason, as often as the plan allows."""
     tries = draft.item.tries
-    if not curable or draft.skip_reason or draft.item.scope.lookups or tries >= len(plan.follow_up_seconds):
+    if draft.skip_reason or draft.item.scope.lookups or tries >= len(plan.follow_up_seconds):
+        return None
+    if not _is_curable(draft, plan, missing):
         return None
     return FollowUp(now + timedelta(seconds=plan.follow_up_seconds[tries]), tries + 1)
+
+
+def _is_curable(draft: Draft, plan: Plan, missing: dict[str, MissingReason]) -> bool:
+    """Say whether a later try may fill a field: other reasons of policy last, a stop is taken back one day."""
+    if draft.fault or any(reason in RETRYABLE_REASONS for reason in missing.values()):
+        return True
+    stopped = [step.lookup for step in draft.steps.values() if step.reason == "spending_stopped"]
+    return any(name in missing for lookup in stopped for name in plan.lookups[lookup].gives)
 
 
 def _outbox(

@@ -98,8 +98,9 @@ def company_key(domain: Any) -> str | None:
 
 def _given(item: WorkItem) -> dict[str, Any]:
     """Return what the sender said of the subject, under our field names."""
-    company = item.event.attributes.get("company")
-    return {"company_name": company} if company else {}
+    names = {"company_name": "company", "company_domain": "domain"}
+    attributes = item.event.attributes
+    return {name: attributes[said] for name, said in names.items() if attributes.get(said)}
 
 
 def _company_domain(email: str) -> str | None:

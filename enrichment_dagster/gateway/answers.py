@@ -36,9 +36,9 @@ def unavailable(reason: str = "journal_unavailable", what: str = "the event") ->
     return _error(503, reason, f"{what} could not be stored; send it again", headers)
 
 
-def failed(status: int, reason: str, detail: str, **extra: Any) -> Response:
+def failed(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any) -> Response:
     """Answer a request that can't be done."""
-    return _error(status, reason, detail, **extra)
+    return _error(status, reason, detail, headers, **extra)
 
 
 def install_error_answers(app: FastAPI) -> None:

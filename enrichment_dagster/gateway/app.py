@@ -9,6 +9,7 @@ from dataclasses import replace
 from fastapi import FastAPI
 
 from enrichment_dagster.gateway.answers import install_error_answers
+from enrichment_dagster.gateway.api.routes import add_api_routes
 from enrichment_dagster.gateway.background import BackgroundTasks
 from enrichment_dagster.gateway.callbacks import CALLBACK_PATH, Callbacks
 from enrichment_dagster.gateway.deps import GatewayDeps
@@ -25,6 +26,8 @@ def create_app(deps: GatewayDeps) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with background.running():
             yield
+            if enrich is not None:
+                await enrich.drain()
 
     # No slash is added or dropped by redirect: senders sign the URL that they call.
     app = FastAPI(
@@ -39,4 +42,5 @@ def create_app(deps: GatewayDeps) -> FastAPI:
         app.add_route(sender.path, Webhook(sender, deps).handle, methods=["POST"], name=sender.name)
     if deps.late is not None:
         app.add_route(CALLBACK_PATH, Callbacks(deps.late, deps).handle, methods=["POST"], name="callbacks")
+    enrich = None if deps.enrich is None else add_api_routes(app, deps.enrich, deps)
     return app

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.late import LateAnswers
 from enrichment_dagster.engine.routing import RoutingLane
+from enrichment_dagster.gateway.api.deps import EnrichDeps
 from enrichment_dagster.intake.sender import Sender
 from enrichment_dagster.ports import Journal
 
@@ -46,3 +47,4 @@ class GatewayDeps:
     background: Sequence[Background] = ()
     late: LateAnswers | None = None  # None: no provider calls back
     routing: RoutingLane | None = None  # None: every event takes the standard lane
+    enrich: EnrichDeps | None = None  # None: POST /enrich is not served

@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from assets.lanes import with_lane
 from enrichment_dagster.composition import (
     LateService,
     RoutingService,
@@ -24,10 +25,11 @@ from enrichment_dagster.composition import (
     open_late_answers,
     open_routing,
     open_stores,
-    preload,
+    preload_all,
 )
 from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.errors import ConfigurationError, EnrichmentError
+from enrichment_dagster.gateway.api.service import EnrichService, open_enrich
 from enrichment_dagster.gateway.app import create_app
 from enrichment_dagster.gateway.checks import journal_check, newest_tick, ops_check
 from enrichment_dagster.gateway.deps import Background, GatewayDeps, Limits
@@ -134,8 +136,11 @@ def run(settings: Settings, host: str, port: int, place: Place) -> None:
         if routing is not None:
             stack.callback(routing.close)
             stores.runs().free_deliveries(place.owner)  # what its predecessor had in hand when it died
-            threading.Thread(target=preload, name="preload", daemon=True).start()
-        serve(build_app(settings, journal, stores, late, routing, place), host, port, place.listener)
+            preload_all()
+        enrich = None if routing is None else enrich_or_none(settings, stores, routing)
+        if enrich is not None:
+            stack.callback(enrich.close)
+        serve(build_app(settings, journal, stores, late, routing, enrich, place), host, port, place.listener)
 
 
 def run_workers(count: int, host: str, port: int, *, json_logs: bool) -> None:
@@ -161,12 +166,22 @@ def routing_or_none(settings: Settings, stores: Stores, journal: SqlJournal, own
         return None
 
 
+def enrich_or_none(settings: Settings, stores: Stores, routing: RoutingService) -> EnrichService | None:
+    """Return the API; None where it is not configured, or nobody has a key. Events are taken in all the same."""
+    try:
+        return open_enrich(settings, stores, routing.lane)
+    except ConfigurationError as error:
+        _log.error("requests to /enrich are not answered", problems=error.problems)
+        return None
+
+
 def build_app(
     settings: Settings,
     journal: SqlJournal,
     stores: Stores,
     late: LateService,
     routing: RoutingService | None = None,
+    enrich: EnrichService | None = None,
     place: Place | None = None,
 ) -> FastAPI:
     """Wire the application."""
@@ -174,6 +189,8 @@ def build_app(
     tasks = housekeeping(settings, stores)
     if late.lookups:
         tasks.append(poll_late_answers(late.answers, clock, late.aclose))
+    if enrich is not None:
+        tasks.extend(enrich.background)
     background = [in_one_process(seats / "housekeeping.lock", tasks, clock), hold_seat(seats, place.number, clock)]
     if routing is not None:
         background.append(route_leads(routing.lane, clock, _share(stores), routing.aclose))
@@ -192,6 +209,7 @@ def build_app(
             background=background,
             late=late.answers if late.lookups else None,
             routing=None if routing is None else routing.lane,
+            enrich=None if enrich is None else enrich.deps,
         )
     )
 
@@ -206,7 +224,7 @@ def housekeeping(settings: Settings, stores: Stores) -> list[Background]:
     if _reports():
         dagster = LateReporter()
         checks = CheckReporter(
-            lambda: evaluate_all(health, settings.config.event_types, clock.now()),
+            lambda: evaluate_all(health, with_lane(settings.config.event_types), clock.now()),
             dagster.report,
             clock,
             lambda lane: dispatch.last_beat(f"fresh:{lane}"),

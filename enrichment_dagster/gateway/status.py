@@ -20,9 +20,9 @@ class Status:
     async def index(self, _request: Request) -> Response:
         """Say what is served here."""
         webhooks = {sender.name: sender.path for sender in self._deps.senders}
-        return answer(
-            {"service": "enrichment-dagster gateway", "webhooks": webhooks, "status": ["/healthz", "/readyz"]}
-        )
+        served = {"service": "enrichment-dagster gateway", "webhooks": webhooks, "status": ["/healthz", "/readyz"]}
+        api = {"api": ["/enrich", "/events/{event_id}", "/openapi.json"]} if self._deps.enrich else {}
+        return answer({**served, **api})
 
     async def healthz(self, _request: Request) -> Response:
         """Answer: the process and its event loop live."""

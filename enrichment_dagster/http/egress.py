@@ -99,3 +99,35 @@ class GuardedResolver(aiohttp.ThreadedResolver):
         if not all(may_connect(entry["host"]) for entry in found):
             raise EgressRefusedError("the name resolves to a private address")
         return found
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def is_public(host: str) -> bool:
+    """Say whether a host is a public address, or a name, of which only the resolver knows where it leads."""
+    try:
+        ip = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ipaddress.ip_address(ip.packed[-4:]) if ip in _NAT64 else None)
+        ip = inner or ip
+    return ip.is_global and not ip.is_multicast
+
+
+class PublicResolver(GuardedResolver):
+    """Refuses this machine as well: for URLs that others have named."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host.
+
+        Raises:
+            EgressRefusedError: one of them is not public.
+        """
+        found = await super().resolve(host, port, family)
+        if not all(is_public(entry["host"]) for entry in found):
+            raise EgressRefusedError("the name resolves to an address that is not public")
+        return found

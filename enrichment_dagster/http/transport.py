@@ -24,7 +24,9 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def build_transport(max_connections: int) -> httpx.AsyncBaseTransport:
+def build_transport(
+    max_connections: int, resolver: type[GuardedResolver] = GuardedResolver
+) -> httpx.AsyncBaseTransport:
     """Return a transport; its session and pool come into being with the first call, on the running event loop."""
 
     def session() -> aiohttp.ClientSession:
@@ -32,7 +34,7 @@ def build_transport(max_connections: int) -> httpx.AsyncBaseTransport:
             limit=max_connections,
             keepalive_timeout=_KEEP_ALIVE_SECONDS,
             ssl=_tls(),
-            resolver=GuardedResolver(),
+            resolver=resolver(),
         )
         opened = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
         # aiohttp sends a GET again by itself when a kept connection turns out dead. Calls cost money and only the

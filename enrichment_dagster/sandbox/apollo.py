@@ -13,7 +13,7 @@ from enrichment_dagster.sandbox.apollo_news import ApolloNews
 from enrichment_dagster.sandbox.apollo_phone import ApolloPhones
 from enrichment_dagster.sandbox.apollo_search import ApolloSearch
 from enrichment_dagster.sandbox.apollo_usage import ApolloUsage
-from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, inputs, refused
+from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, inputs, rate_headers, refused
 from enrichment_dagster.sandbox.state import SandboxState
 from enrichment_dagster.sandbox.wire import Endpoint, Request, Response
 
@@ -68,7 +68,7 @@ class Apollo:
             request_id = self._phones.order(given, person if known else None)
         else:
             request_id = _request_id(given)
-        headers = self._account.headers("match", request)
+        headers = rate_headers(request)
         if person is None or known is None:
             return Response(200, b'{"person":null,"request_id":%d}' % request_id, headers)
         return Response(200, b'{"person":%b,"request_id":%d}' % (known, request_id), headers, billed=(person.email,))
@@ -78,7 +78,7 @@ class Apollo:
         domain = request.query.get("domain", "")
         if not domain:
             return refused("Please provide a domain.")
-        headers = self._account.headers("organization", request)
+        headers = rate_headers(request)
         company = self._bodies.world.company_by_domain(domain)
         known = self._bodies.organization(company)
         if company is None or known is None:

@@ -18,6 +18,7 @@ from enrichment_dagster.sandbox.apollo_wire import (
     ApolloAccount,
     inputs,
     over_limit,
+    rate_headers,
     refused,
     texts,
 )
@@ -68,9 +69,7 @@ class ApolloBulk:
             "credits_consumed": len(emails),
             "matches": [None if body is None else orjson.Fragment(body) for body in known],
         }
-        return Response(
-            200, orjson.dumps(answer), self._account.headers("bulk_match", request), billed=tuple(sorted(emails))
-        )
+        return Response(200, orjson.dumps(answer), rate_headers(request), billed=tuple(sorted(emails)))
 
     def organizations(self, request: Request) -> Response:
         """POST organizations/bulk_enrich with `domains[]`."""
@@ -96,7 +95,7 @@ class ApolloBulk:
             "missing_records": unique - len(known),
             "organizations": [orjson.Fragment(body) for body in known.values()],
         }
-        headers = self._account.headers("bulk_enrich", request)
+        headers = rate_headers(request)
         return Response(200, orjson.dumps(answer), headers, billed=tuple(known))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from enrichment_dagster.sandbox.apollo_search import pagination
-from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, inputs, refused, texts, whole
+from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, inputs, rate_headers, refused, texts, whole
 from enrichment_dagster.sandbox.chance import hex_id
 from enrichment_dagster.sandbox.config import SandboxConfig
 from enrichment_dagster.sandbox.subjects import Company
@@ -72,7 +72,7 @@ class ApolloNews:
             "pagination": pagination(page, PER_PAGE, len(found)),
             "news_articles": [article.body for article in shown],
         }
-        headers = self._account.headers("news", request)
+        headers = rate_headers(request)
         return Response(200, orjson.dumps(answer), headers, billed=(",".join(asked),) if shown else ())
 
     def _found(self, asked: list[str], given: dict[str, Any], categories: set[str]) -> list[Article]:

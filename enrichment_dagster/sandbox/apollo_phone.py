@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount
+from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, rate_headers
 from enrichment_dagster.sandbox.callbacks import Callbacks, host_of, is_loopback
 from enrichment_dagster.sandbox.chance import hex_id, number
 from enrichment_dagster.sandbox.config import SandboxConfig
@@ -86,7 +86,7 @@ class ApolloPhones:
 
     def result(self, request: Request) -> Response:
         """GET webhook_result/{request_id}: 404 while it is not ready, 410 once it is too old."""
-        headers = self._account.headers("webhook_result", request)
+        headers = rate_headers(request)
         text = request.tail
         if not text.removeprefix("-").isdecimal():
             return json_response(400, {"error_code": "invalid_request_id"})

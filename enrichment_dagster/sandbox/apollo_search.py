@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, inputs, refused, texts, whole
+from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, inputs, rate_headers, refused, texts, whole
 from enrichment_dagster.sandbox.subjects import Person, PersonView
 from enrichment_dagster.sandbox.vocabulary import LEVELS
 from enrichment_dagster.sandbox.wire import Endpoint, Request, Response
@@ -52,7 +52,7 @@ class ApolloSearch:
             "people": [self._entry(person, view) for person, view in shown],
             "pagination": pagination(page, size, len(found)),
         }
-        return Response(200, orjson.dumps(answer), self._account.headers("people_search", request))
+        return Response(200, orjson.dumps(answer), rate_headers(request))
 
     def _found(self, domains: list[str], seniorities: set[str]) -> list[_Known]:
         if domains:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from enrichment_dagster.sandbox.apollo_phone import CALLBACK, CREDITS
-from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount
+from enrichment_dagster.sandbox.apollo_wire import PREFIX, ApolloAccount, rate_headers
 from enrichment_dagster.sandbox.counters import Counters
 from enrichment_dagster.sandbox.wire import Endpoint, Request, Response, json_response, key_of
 
@@ -49,7 +49,7 @@ class ApolloUsage:
                 "end_date": _moment((first + timedelta(days=32)).replace(day=1)),
             },
         }
-        return Response(200, orjson.dumps(answer), self._account.headers("credit_usage", request))
+        return Response(200, orjson.dumps(answer), rate_headers(request))
 
 
 def _stats(limit: int, consumed: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from enrichment_dagster.sandbox.config import SandboxConfig
-from enrichment_dagster.sandbox.windows import FixedWindow
 from enrichment_dagster.sandbox.wire import (
     JSON_TYPE,
     Endpoint,
@@ -29,21 +28,22 @@ PREFIX = "/apollo/api/v1/"
 PER_MINUTE = 1000
 MOST_IN_BULK = 10
 # An unlimited window is an empty header value (Apollo's rate-limit page).
-_UNLIMITED_WINDOWS: tuple[Header, ...] = tuple(
+_MINUTE = (b"x-rate-limit-minute", b"x-minute-usage", b"x-minute-requests-left")
+_LONGER: tuple[Header, ...] = tuple(
     (name, b"")
     for name in (
         b"x-rate-limit-hourly", b"x-hourly-usage", b"x-hourly-requests-left",
         b"x-rate-limit-24-hour", b"x-24-hour-usage", b"x-24-hour-requests-left",
     )
 )  # fmt: skip
+_UNLIMITED: tuple[Header, ...] = (JSON_TYPE, *((name, b"") for name in _MINUTE), *_LONGER)
 
 
 class ApolloAccount:
-    """Keys and rate windows of one Apollo account."""
+    """The keys of one Apollo account."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
-        self._minute = FixedWindow(60)
 
     def endpoint(self, name: str, path: str, handle: Handler, subjects: Subjects = no_subject) -> Endpoint:
         """The endpoint `apollo.{name}`, which refuses a foreign key before it does anything."""
@@ -55,16 +55,14 @@ class ApolloAccount:
 
         return Endpoint(f"apollo.{name}", guarded, subjects, key_of, _error, _throttled(f"api/v1/{path}"))
 
-    def headers(self, call: str, request: Request) -> tuple[Header, ...]:
-        """Headers of an answer: Apollo counts per key and call."""
-        used = self._minute.add(f"{call}:{key_of(request)}")
-        return (
-            JSON_TYPE,
-            (b"x-rate-limit-minute", b"%d" % PER_MINUTE),
-            (b"x-minute-usage", b"%d" % used),
-            (b"x-minute-requests-left", b"%d" % max(0, PER_MINUTE - used)),
-            *_UNLIMITED_WINDOWS,
-        )
+
+def rate_headers(request: Request) -> tuple[Header, ...]:
+    """Headers of an answer. Without a limit in the fault plan the minute is as unlimited as the longer windows."""
+    allowance = request.allowance
+    if allowance is None:
+        return _UNLIMITED
+    told = (allowance.per_minute, allowance.used, allowance.left)
+    return (JSON_TYPE, *((name, b"%d" % number) for name, number in zip(_MINUTE, told, strict=True)), *_LONGER)
 
 
 def inputs(request: Request) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from enrichment_dagster.sandbox.people_data_labs import PeopleDataLabs
 from enrichment_dagster.sandbox.salesforce import Salesforce
 from enrichment_dagster.sandbox.spoil import spoiled
 from enrichment_dagster.sandbox.state import SandboxState
-from enrichment_dagster.sandbox.windows import FixedWindow
+from enrichment_dagster.sandbox.windows import Allowance, FixedWindow
 from enrichment_dagster.sandbox.wire import Endpoint, Header, Request, Response, text_response
 from enrichment_dagster.sandbox.zerobounce import ZeroBounce
 
@@ -101,7 +101,7 @@ class SandboxApp:
         try:
             if decision.delay_seconds > 0:
                 await asyncio.sleep(decision.delay_seconds)
-            refused = self._over_limit(endpoint, key, behaviour)
+            refused = self._over_limit(endpoint, request, key, behaviour)
             if refused is not None:
                 kind, response = "rate_limit", refused
             else:
@@ -131,8 +131,11 @@ class SandboxApp:
             await asyncio.sleep(behaviour.hang_seconds)
         return spoiled(response, kind, behaviour.huge_body_bytes)
 
-    def _over_limit(self, endpoint: Endpoint, key: str, behaviour: Behaviour) -> Response | None:
-        """The vendor's refusal when a plan sets a rate limit. HubSpot counts all its calls together."""
+    def _over_limit(self, endpoint: Endpoint, request: Request, key: str, behaviour: Behaviour) -> Response | None:
+        """The vendor's refusal when a plan sets a rate limit. HubSpot counts all its calls together.
+
+        The request learns how far the window is used: without a limit there is nothing that headers could tell.
+        """
         if behaviour.rate_limit <= 0:
             return None
         scope = "hubspot" if endpoint.name.startswith("hubspot.") else endpoint.name
@@ -140,9 +143,11 @@ class SandboxApp:
         window = self._windows.get(place)
         if window is None:
             window = self._windows[place] = FixedWindow(behaviour.rate_window_seconds)
-        if window.add(key) <= behaviour.rate_limit:
+        limit, used, left = behaviour.rate_limit, window.add(key), window.seconds_left()
+        request.allowance = Allowance(limit, used, window.seconds, left)
+        if used <= limit:
             return None
-        return endpoint.throttled(endpoint.name, max(1.0, window.seconds_left()))
+        return endpoint.throttled(endpoint.name, max(1.0, left))
 
     def _key_label(self, name: str, key: str) -> str:
         """What the counters show: a key that is not accepted is not repeated."""

@@ -13,7 +13,6 @@ import orjson
 from enrichment_dagster.sandbox.clearbit_bodies import company_body, person_body
 from enrichment_dagster.sandbox.config import SandboxConfig
 from enrichment_dagster.sandbox.subjects import Company, Person
-from enrichment_dagster.sandbox.windows import FixedWindow
 from enrichment_dagster.sandbox.wire import (
     JSON_TYPE,
     Endpoint,
@@ -37,7 +36,6 @@ class Clearbit:
     def __init__(self, config: SandboxConfig, world: World) -> None:
         self._config = config
         self._world = world
-        self._minute = FixedWindow(60)
         self._people: dict[int, bytes] = {}
         self._companies: dict[int, bytes] = {}
 
@@ -55,7 +53,7 @@ class Clearbit:
         if not _is_address(email):
             return _failure(422, "email_invalid", "Invalid email.")
         person, company = self._person(email), self._company(email.rpartition("@")[2])
-        headers = self._headers("combined", request)
+        headers = _headers(request)
         if person is None and company is None:
             return _failure(404, "unknown_record", "Unknown person.", headers)
         body = b'{"person":%b,"company":%b}' % (person or b"null", company or b"null")
@@ -66,7 +64,7 @@ class Clearbit:
         (email,) = _email_subject(request)
         if not _is_address(email):
             return _failure(422, "email_invalid", "Invalid email.")
-        headers = self._headers("person", request)
+        headers = _headers(request)
         body = self._person(email)
         if body is None:
             return _failure(404, "unknown_record", "Unknown person.", headers)
@@ -77,7 +75,7 @@ class Clearbit:
         (domain,) = _domain_subject(request)
         if "." not in domain:
             return _failure(422, "domain_invalid", "Invalid domain.")
-        headers = self._headers("company", request)
+        headers = _headers(request)
         body = self._company(domain)
         if body is None:
             return _failure(404, "unknown_record", "Unknown company.", headers)
@@ -89,7 +87,7 @@ class Clearbit:
                 return _failure(401, "auth_invalid", "Invalid API key provided.")
             return handle(request)
 
-        return Endpoint(f"clearbit.{name}", guarded, subjects, _key, _error, self._throttled, pending=_pending)
+        return Endpoint(f"clearbit.{name}", guarded, subjects, _key, _error, _throttled, pending=_pending)
 
     def _person(self, email: str) -> bytes | None:
         person: Person | None = self._world.person_by_email(email)
@@ -109,20 +107,23 @@ class Clearbit:
             ready = self._companies[company.index] = orjson.dumps(company_body(company, company.clearbit))
         return ready
 
-    def _headers(self, api: str, request: Request) -> tuple[Header, ...]:
-        used = self._minute.add(f"{api}:{_key(request)}")
-        return (JSON_TYPE, (b"x-api-version", b"2019-12-19"), *self._rate_headers(used))
 
-    def _rate_headers(self, used: int) -> tuple[Header, ...]:
-        return (
-            (b"x-ratelimit-limit", b"%d" % PER_MINUTE),
-            (b"x-ratelimit-remaining", b"%d" % max(0, PER_MINUTE - used)),
-            (b"x-ratelimit-reset", b"%d" % self._minute.seconds_left()),
-        )
+def _headers(request: Request) -> tuple[Header, ...]:
+    """Headers of an answer; they tell of a rate limit where a fault plan sets one."""
+    allowance, version = request.allowance, (b"x-api-version", b"2019-12-19")
+    if allowance is None:
+        return (JSON_TYPE, version)
+    return (JSON_TYPE, version, *_rate_headers(allowance.per_minute, allowance.left, allowance.seconds_left))
 
-    def _throttled(self, _name: str, seconds: float) -> Response:
-        headers = (JSON_TYPE, retry_after(seconds), *self._rate_headers(PER_MINUTE))
-        return _failure(429, "rate_limit", "Rate limit exceeded.", headers)
+
+def _throttled(_name: str, seconds: float) -> Response:
+    headers = (JSON_TYPE, retry_after(seconds), *_rate_headers(PER_MINUTE, 0, seconds))
+    return _failure(429, "rate_limit", "Rate limit exceeded.", headers)
+
+
+def _rate_headers(limit: int, left: int, seconds: float) -> tuple[Header, ...]:
+    names = (b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset")
+    return tuple((name, b"%d" % number) for name, number in zip(names, (limit, left, seconds), strict=True))
 
 
 def _key(request: Request) -> str:

@@ -12,7 +12,6 @@ import orjson
 from enrichment_dagster.sandbox.config import SandboxConfig
 from enrichment_dagster.sandbox.people_data_labs_bodies import company_body, person_body
 from enrichment_dagster.sandbox.subjects import Person
-from enrichment_dagster.sandbox.windows import FixedWindow
 from enrichment_dagster.sandbox.wire import (
     JSON_TYPE,
     Endpoint,
@@ -25,7 +24,6 @@ from enrichment_dagster.sandbox.wire import (
 )
 from enrichment_dagster.sandbox.world import World
 
-PER_MINUTE = 1000
 MOST_IN_BULK = 100
 _ROOT = "/people_data_labs/v5/"
 
@@ -36,7 +34,6 @@ class PeopleDataLabs:
     def __init__(self, config: SandboxConfig, world: World) -> None:
         self._config = config
         self._world = world
-        self._minute = FixedWindow(60)
         self._people: dict[int, bytes] = {}
         self._by_name = {
             (person.first_name.lower(), person.last_name.lower(), company): person
@@ -120,14 +117,17 @@ class PeopleDataLabs:
         return ready
 
     def _headers(self, request: Request, credits_spent: int) -> tuple[Header, ...]:
-        used = self._minute.add(key_of(request))
-        reset = datetime.now(UTC) + timedelta(seconds=self._minute.seconds_left())
+        spent = (b"x-call-credits-spent", b"%d" % credits_spent)
+        allowance = request.allowance
+        if allowance is None:
+            return (JSON_TYPE, spent)
+        reset = datetime.now(UTC) + timedelta(seconds=allowance.seconds_left)
         return (
             JSON_TYPE,
-            (b"x-ratelimit-limit", b'{"minute": %d}' % PER_MINUTE),
-            (b"x-ratelimit-remaining", b'{"minute": %d}' % max(0, PER_MINUTE - used)),
+            spent,
+            (b"x-ratelimit-limit", b'{"minute": %d}' % allowance.per_minute),
+            (b"x-ratelimit-remaining", b'{"minute": %d}' % allowance.left),
             (b"x-ratelimit-reset", f"{reset:%Y-%m-%dT%H:%M:%SZ}".encode()),
-            (b"x-call-credits-spent", b"%d" % credits_spent),
         )
 
 

@@ -1,6 +1,27 @@
 """Fixed rate windows, as Apollo, Clearbit and HubSpot count them."""
 
+from dataclasses import dataclass
 from time import monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How far a key has got in the present window of a limit that is enforced: what a vendor's headers tell."""
+
+    limit: int
+    used: int
+    seconds: float
+    seconds_left: float
+
+    @property
+    def left(self) -> int:
+        """How many calls the window still takes."""
+        return max(0, self.limit - self.used)
+
+    @property
+    def per_minute(self) -> int:
+        """The limit, as calls in a minute."""
+        return round(self.limit * 60 / self.seconds)
 
 
 class FixedWindow:

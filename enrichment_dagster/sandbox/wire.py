@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import orjson
 
+from enrichment_dagster.sandbox.windows import Allowance
+
 Header = tuple[bytes, bytes]
 
 JSON_TYPE: Header = (b"content-type", b"application/json; charset=utf-8")
@@ -21,7 +23,7 @@ TEXT_TYPE: Header = (b"content-type", b"text/plain; charset=utf-8")
 class Request:
     """One received request; query and JSON body are parsed when first asked for."""
 
-    __slots__ = ("_json", "_query", "body", "headers", "method", "path", "query_string", "tail")
+    __slots__ = ("_json", "_query", "allowance", "body", "headers", "method", "path", "query_string", "tail")
 
     def __init__(self, method: str, path: str, query_string: bytes, headers: Iterable[Header], body: bytes) -> None:
         self.method = method
@@ -30,6 +32,7 @@ class Request:
         self.headers = headers
         self.body = body
         self.tail = ""
+        self.allowance: Allowance | None = None  # set where a fault plan limits the rate
         self._query: dict[str, str] | None = None
         self._json: Any = _UNPARSED
 

@@ -179,3 +179,10 @@ def _as_cell(value: FieldValue) -> Any:
         return value.value
     entries: Any = value.value
     return [list(entry.values()) for entry in entries]
+
+
+def preload() -> None:
+    """Check an empty value of each rule set: libraries are loaded and rules are compiled at the first use."""
+    columns = {name: pl.Series([None], dtype=column.dtype.type) for name, column in _RULE_SETS.items()}
+    schema = pa.DataFrameSchema({**_RULE_SETS, "confidence": _CONFIDENCE})
+    failures(schema, pl.DataFrame({**columns, "confidence": pl.Series([1.0], dtype=pl.Float64)}))

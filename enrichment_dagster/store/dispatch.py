@@ -80,12 +80,6 @@ class DispatchStore:
         with self._ops.read() as connection:
             return [_batch_state(row) for row in connection.execute(statement).mappings()]
 
-    def runs_since(self, moment: datetime) -> int:
-        """Return how many batches of all lanes were handed to Dagster since then."""
-        with self._ops.read() as connection:
-            statement = select(func.count()).where(batches.c.emitted_at_ms >= to_ms(moment))
-            return int(connection.execute(statement).scalar_one())
-
     def oldest_due_age(self, event_type: str) -> timedelta:
         """Return how long the lane's oldest due event has been due; zero when nothing is due."""
         now = self._clock.now()

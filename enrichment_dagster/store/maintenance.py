@@ -44,7 +44,7 @@ def maintain(
             return MaintenanceReport(skipped_because_locked=True)
         with warehouse.connect_writer() as lake:
             try:
-                ensure_schema(lake)
+                ensure_schema(lake, warehouse.routing)
                 return _maintain(lake, keep)
             except duckdb.Error as error:
                 raise StoreError(f"the warehouse can't be maintained: {error}") from error

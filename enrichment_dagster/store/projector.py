@@ -70,7 +70,7 @@ class Projector:
 
     def _copy(self, lake: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], int, int]:
         """Copy slice by slice up to the present rev; returns counts, rejected rows and the watermark reached."""
-        ensure_schema(lake)
+        ensure_schema(lake, self._warehouse.routing)
         sequence, watermark = _watermark(lake)
         with self._ops.read() as connection:
             target = current_rev(connection)

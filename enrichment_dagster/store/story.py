@@ -53,6 +53,7 @@ class Work:
     cost_micros: int
     scope: Mapping[str, Any]  # of a follow-up that is limited to some lookups
     steps: Sequence[Mapping[str, Any]]  # ``ports.Step`` by field names; empty where an older release did the work
+    routing: Mapping[str, Any] | None  # segment, score, route and reasons of work of the kind "routing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from enrichment_dagster.domain.config import RoutingConfig
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store.warehouse_extensions import install_sql, load_sql, quoted
 
@@ -30,11 +31,15 @@ _WRITER_CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": 2,
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
-    """Where the warehouse is. ``catalog_url`` (a ``postgresql://`` URL) replaces the catalog file."""
+    """Where the warehouse is, and which rules its view ``lead_scores`` follows.
+
+    ``catalog_url`` (a ``postgresql://`` URL) replaces the catalog file.
+    """
 
     catalog_path: Path
     lake_path: Path
     catalog_url: str | None = None
+    routing: RoutingConfig = RoutingConfig()  # noqa: RUF009 - it is frozen
 
     @contextmanager
     def connect_writer(self) -> Iterator[duckdb.DuckDBPyConnection]:

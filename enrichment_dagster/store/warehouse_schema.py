@@ -6,14 +6,21 @@ import hashlib
 
 import duckdb
 
+from enrichment_dagster.domain.config import RoutingConfig
 from enrichment_dagster.errors import StoreError
+from enrichment_dagster.store.lead_scores import lead_scores_sql
 from enrichment_dagster.store.warehouse_sql import schema_versions, sql
 
 _OPTIONS, _VIEWS = "warehouse_options", "warehouse_views"
 
 
-def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create or upgrade tables, then their options and the views. May be cut off anywhere: the next call goes on.
+_NO_RULES = RoutingConfig()
+
+
+def ensure_schema(connection: duckdb.DuckDBPyConnection, routing: RoutingConfig = _NO_RULES) -> None:
+    """Create or upgrade tables, then their options and the views; one of them follows from the routing's rules.
+
+    May be cut off anywhere: the next call goes on.
 
     Raises:
         StoreError: the warehouse was written by a newer release.
@@ -25,19 +32,20 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection) -> None:
     if version < newest:
         steps = ["schema_version"] if version == 0 else []
         steps += [name for number, name in schema_versions() if number > version]
-        _apply(connection, steps, newest, "")
-    wanted = hashlib.sha256((sql(_OPTIONS) + sql(_VIEWS)).encode()).hexdigest()
+        _apply(connection, [sql(name) for name in steps], newest, "")
+    views = [sql(_VIEWS), lead_scores_sql(routing)]
+    wanted = hashlib.sha256("".join([sql(_OPTIONS), *views]).encode()).hexdigest()
     if version < newest or digest != wanted:
         connection.execute(sql(_OPTIONS))  # DuckLake refuses options for tables of an open transaction
-        _apply(connection, [_VIEWS], newest, wanted)
+        _apply(connection, views, newest, wanted)
 
 
-def _apply(connection: duckdb.DuckDBPyConnection, names: list[str], version: int, digest: str) -> None:
-    """Run files and note how far the warehouse has come, in one transaction."""
+def _apply(connection: duckdb.DuckDBPyConnection, texts: list[str], version: int, digest: str) -> None:
+    """Run SQL and note how far the warehouse has come, in one transaction."""
     connection.begin()
     try:
-        for name in names:
-            connection.execute(sql(name))
+        for text in texts:
+            connection.execute(text)
         connection.execute("INSERT INTO schema_version VALUES (?, ?, now())", [version, digest])
         connection.commit()
     except duckdb.Error:

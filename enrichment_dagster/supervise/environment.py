@@ -70,6 +70,8 @@ def sandbox_variables(ports: Ports) -> dict[str, str]:
         "HUBSPOT_CLIENT_SECRET": "sandbox-hubspot-secret",
         "SALESFORCE_FLOW_SECRET": "sandbox-flow-secret",
         "ENRICH_API_KEY": "sandbox-enrich-key",
+        "ENRICH_CALLBACK_SECRET": "whsec_c2FuZGJveC1lbnJpY2gtY2FsbGJhY2stc2VjcmV0",
+        "ENRICHMENT_LOCAL_CALLBACKS": "1",
         "ENRICHMENT_PUBLIC_URL": ports.gateway_url,
     }
 

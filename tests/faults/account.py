@@ -23,9 +23,13 @@ _STATUS_FIELDS = {
 }
 _PURPOSES = {
     "apollo.people_match": ("apollo", "person"),
+    "apollo.people_bulk_match": ("apollo", "person"),
     "apollo.organization_enrich": ("apollo", "company"),
+    "apollo.organization_bulk_enrich": ("apollo", "company"),
+    "apollo.phone": ("apollo", "phone"),
     "clearbit.combined_find": ("clearbit", "combined"),
     "zerobounce.validate": ("zerobounce", "verification"),
+    "zerobounce.validate_batch": ("zerobounce", "verification"),
 }
 _MOST_EXAMPLES = 5
 
@@ -161,15 +165,15 @@ def _entries_per_record(stack: Stack) -> dict[str, int]:
 
 def _check_bills(account: Account, stack: Stack) -> None:
     """Paid calls are repeated for subjects whose call was in flight at a kill, and for no others."""
-    lost = _lost_calls(stack)
+    lost, phones = _lost_calls(stack), _orders_of_phones(stack)
     account.calls_in_flight_at_kills = lost.total()
-    unexplained = []
+    paid: Counter[tuple[str, str, str]] = Counter()  # whether asked alone or together with others
     for endpoint, subjects in stack.sandbox("GET", "counters")["billed_subjects"].items():
         for subject, times in subjects.items():
-            account.paid_calls += times
-            account.repeated_calls += times - 1
-            if times - 1 > lost[(*_PURPOSES[endpoint], subject.lower())]:
-                unexplained.append((endpoint, subject, times))
+            paid[(*_PURPOSES[endpoint], subject.lower())] += times
+    account.paid_calls = paid.total()
+    account.repeated_calls = paid.total() - len(paid)
+    unexplained = [(key, times) for key, times in paid.items() if times - 1 > lost[key] + phones[key]]
     account.wrong("paid for again without having been in flight at a kill", unexplained)
 
 
@@ -179,6 +183,14 @@ def _lost_calls(stack: Stack) -> Counter[tuple[str, str, str]]:
     with stack.stores.ops.read() as connection:
         rows = connection.execute(statement).all()
     return Counter((provider, purpose, key.partition(":")[2].lower()) for provider, purpose, key in rows)
+
+
+def _orders_of_phones(stack: Stack) -> Counter[tuple[str, str, str]]:
+    """Apollo takes the order for a phone by a match of the person, and charges for that one as well."""
+    statement = select(attempts.c.subject_key).where(attempts.c.purpose == "phone")
+    with stack.stores.ops.read() as connection:
+        keys = connection.execute(statement).scalars()
+        return Counter(("apollo", "person", key.partition(":")[2].lower()) for key in keys)
 
 
 def _check_warehouse(account: Account, stack: Stack) -> None:

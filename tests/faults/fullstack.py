@@ -32,6 +32,7 @@ from enrichment_dagster.supervise.environment import Ports, sandbox_variables
 from enrichment_dagster.supervise.guard import Guard
 
 ROOT = Path(__file__).parents[2]
+CRMS = ("hubspot.", "salesforce.")
 PROCESSES = ("gateway", "run", "daemon", "code-server", "webserver")
 _MARKS = {
     "gateway": "enrichment_dagster.gateway.main",
@@ -152,13 +153,14 @@ class Stack:
     def kill_under_load(self, name: str, rng: random.Random, seconds: float = 60.0) -> int:
         """Kill a process at a seeded moment, counted from the first call that a run makes to a provider."""
 
-        def calls() -> int:
-            return int(self.sandbox("GET", "counters")["calls"].get("apollo.people_match", 0))
-
-        before = calls()
-        wait_for("a run that asks a provider", seconds, lambda: calls() > before, 0.05)
+        self.wait_for_calls(seconds)
         time.sleep(rng.uniform(0.0, 1.2 if name == "run" else 4.0))  # a run's calls are soon over
         return self.kill(name)
+
+    def wait_for_calls(self, seconds: float = 60.0) -> None:
+        """Wait until a run asks a provider."""
+        before = self.provider_calls()
+        wait_for("a run that asks a provider", seconds, lambda: self.provider_calls() > before, 0.05)
 
     def runs_in_dagster(self, *statuses: str) -> int:
         """Return how many runs Dagster has in these states."""
@@ -173,6 +175,11 @@ class Stack:
     def sandbox(self, method: str, path: str, body: Any = None) -> Any:
         """Call a control endpoint of the emulators."""
         return ask(method, f"{self.ports.sandbox_url}/_sandbox/{path}", body)
+
+    def provider_calls(self) -> int:
+        """Return how many calls have reached providers."""
+        calls = self.sandbox("GET", "counters")["calls"]
+        return sum(n for name, n in calls.items() if not name.startswith(CRMS))
 
     def faults(self, endpoints: Mapping[str, Any], seed: int = 7) -> None:
         """Replace the emulators' fault plan."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,15 +26,18 @@ from enrichment_dagster.store.journal import SqlJournal
 from enrichment_dagster.store.tables import attempts, outbox, work
 from enrichment_dagster.supervise.environment import Ports, sandbox_variables
 
+Change = Callable[[dict[str, Any]], None]
+
 LANE = "lead_created"
 FOLLOW_UP_SECONDS = 0.3
 
 
 def quick(config: dict[str, Any]) -> None:
-    """Follow-ups after a moment, short time limits."""
+    """Follow-ups after a moment, short time limits, and no memory of errors that outlasts them."""
     lane = config["event_types"][LANE]
     lane["follow_up_seconds"] = [FOLLOW_UP_SECONDS, FOLLOW_UP_SECONDS]
     lane["lanes"]["standard"]["deadline_seconds"] = 4
+    config["cache"]["error_seconds"] = FOLLOW_UP_SECONDS / 2
     config["retry"] = {"attempts": 2, "first_delay_seconds": 0.05, "max_delay_seconds": 0.2}
     for system in (*config["providers"].values(), *config["crm"].values()):
         system["timeout_seconds"] = 0.5
@@ -43,14 +46,15 @@ def quick(config: dict[str, Any]) -> None:
 class Pipeline:
     """One installation in this process."""
 
-    def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
-        config = write_project(folder / "project", quick)
+    def __init__(self, folder: Path, sandbox: RunningSandbox, change: Change) -> None:
+        config = write_project(folder / "project", change)
         urls = {
             name: f"{sandbox.url}/{name.removesuffix('_BASE_URL').lower()}" if name.endswith("_BASE_URL") else value
             for name, value in sandbox_variables(Ports()).items()
         }
         places = {"ENRICHMENT_CONFIG": str(config), "ENRICHMENT_HOME": str(folder / "home")}
-        self.settings = load_settings({**urls, **places})
+        self.environment = {**urls, **places}  # for processes of this installation
+        self.settings = load_settings(self.environment)
         self.stores = open_stores(self.settings)
         self.journal = SqlJournal(self.stores.journal)
         self.sandbox = sandbox
@@ -99,14 +103,20 @@ class Pipeline:
 
     def enrich(self) -> BatchReport:
         """Do what a tick and the first step of a run do."""
-        dispatch = self.stores.dispatch()
-        dispatch.pump()
         total = BatchReport()
-        for group in dispatch.due_groups(LANE, 500):
-            batch = dispatch.assign(LANE, group, 500)
-            if batch is not None:
-                total.add(enrich_batch(self.settings, self.stores, LANE, batch.batch_id, self._owner()))
+        for batch_id in self.assign():
+            total.add(enrich_batch(self.settings, self.stores, LANE, batch_id, self._owner()))
         return total
+
+    def assign(self, max_batch: int = 500) -> list[str]:
+        """Do what ticks do: put all that is due into batches."""
+        dispatch, batch_ids = self.stores.dispatch(), []
+        dispatch.pump()
+        while groups := dispatch.due_groups(LANE, max_batch):
+            batch = dispatch.assign(LANE, groups[0], max_batch)
+            assert batch is not None
+            batch_ids.append(batch.batch_id)
+        return batch_ids
 
     def deliver(self) -> DeliveryReport:
         """Do what the second step of a run does."""
@@ -159,10 +169,10 @@ def wait_follow_up() -> None:
 
 
 @contextmanager
-def running_pipeline(folder: Path) -> Iterator[Pipeline]:
+def running_pipeline(folder: Path, change: Change = quick) -> Iterator[Pipeline]:
     """Emulators in a thread, stores in a folder."""
     with running_sandbox(SandboxConfig(people=400, companies=80)) as sandbox:
-        pipeline = Pipeline(folder, sandbox)
+        pipeline = Pipeline(folder, sandbox, change)
         try:
             yield pipeline
         finally:

@@ -72,12 +72,18 @@ async def test_contact_fields_may_be_booleans(client, sandbox):
     assert body["data"]["full_name"] == f"{person.first_name} {person.last_name}".lower()
 
 
-async def test_rate_headers_are_json_and_the_reset_is_a_moment(client):
+async def test_rate_headers_are_json_and_the_reset_is_a_moment(client, set_faults):
+    set_faults("people_data_labs.*", rate_limit=1000, rate_window_seconds=60)
     _, _, headers = await client.call("GET", PERSON, params={"email": DANA}, headers={"x-api-key": "sandbox-rate"})
     assert json.loads(headers["x-ratelimit-limit"]) == {"minute": 1000}
     assert json.loads(headers["x-ratelimit-remaining"]) == {"minute": 999}
     assert datetime.fromisoformat(headers["x-ratelimit-reset"]).tzinfo is not None
     assert headers["x-call-credits-spent"] == "1"
+
+
+async def test_without_a_limit_no_header_tells_of_one(client):
+    _, _, headers = await client.call("GET", PERSON, params={"email": DANA})
+    assert not [name for name in headers if name.startswith("x-ratelimit")]
 
 
 @pytest.mark.parametrize(

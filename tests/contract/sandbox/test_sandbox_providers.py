@@ -49,7 +49,15 @@ async def test_apollo_without_input_is_422(client):
     assert set(body) == {"error"}
 
 
-async def test_apollo_rate_headers(client):
+async def test_apollo_rate_headers_are_empty_without_a_limit(client):
+    _, _, headers = await client.call("POST", MATCH, json={"email": "a@b.com"})
+    windows = ("minute", "hourly", "24-hour")
+    assert {headers[f"x-rate-limit-{window}"] for window in windows} == {""}
+    assert {headers[f"x-{window}-requests-left"] for window in windows} == {""}
+
+
+async def test_apollo_rate_headers_tell_of_the_limit_that_a_plan_sets(client, set_faults):
+    set_faults("apollo.*", rate_limit=1000, rate_window_seconds=60)
     _, _, first = await client.call("POST", MATCH, json={"email": "a@b.com"}, headers={"x-api-key": "sandbox-rate"})
     assert first["x-rate-limit-minute"] == "1000"
     assert int(first["x-minute-usage"]) + int(first["x-minute-requests-left"]) == 1000

@@ -115,6 +115,13 @@ async def test_what_others_said_stands_beside_the_chosen_value(installation: Ins
     assert "CEO" not in json.dumps(read(installation, event.event_id, "--no-values"))
 
 
+async def test_who_said_the_same_is_named_only(installation: Installation) -> None:
+    event = await decided(installation)
+    said(installation, event, "apollo", "CTO")
+    said(installation, event, "clearbit", "CTO", chosen=False)
+    assert "also clearbit" in text(installation, event.event_id)
+
+
 async def test_an_alternative_without_a_chosen_value_is_not_lost(installation: Installation) -> None:
     event = await decided(installation)
     said(installation, event, "clearbit", "CEO", chosen=False)

@@ -12,6 +12,8 @@ import pytest
 from support.process import run
 from support.story import Installation, environment
 
+from assets.lanes import LANES
+
 HEAVY = ("dagster", "polars", "duckdb", "fastapi", "sqlalchemy", "httpx", "pydantic", "rich", "pandera")
 
 
@@ -65,8 +67,8 @@ def test_exit_codes_reach_the_shell(tmp_path: Path) -> None:
 def test_status_of_a_real_store(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     installation.clock.move(25)
-    for event_type in installation.settings.config.event_types:
-        installation.dispatch.beat(f"tick:{event_type}")
+    for lane in LANES:
+        installation.dispatch.beat(f"tick:{lane.event_type}")
     installation.close()
     found = run(environment(tmp_path), "status", "--json")
     assert found.returncode == 0, found.stderr

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.story import Installation, PastClock, call, environment
 
+from assets.lanes import LANES
 from enrichment_dagster.cli.status_view import status_view
 from enrichment_dagster.ports import KeptBody
 
@@ -20,8 +21,8 @@ def read(installation: Installation) -> tuple[int, dict[str, Any]]:
 
 def tick(installation: Installation) -> None:
     """Every lane's sensor ticks now."""
-    for event_type in installation.settings.config.event_types:
-        installation.dispatch.beat(f"tick:{event_type}")
+    for lane in LANES:
+        installation.dispatch.beat(f"tick:{lane.event_type}")
 
 
 async def test_every_received_event_is_accounted_for(installation: Installation) -> None:
@@ -120,6 +121,18 @@ async def test_an_old_tick_is_a_dead_daemon(installation: Installation) -> None:
     _, report = read(installation)
     assert report["beats"]["tick:lead_created"]["dead"] is False
     assert report["problems"] == []
+
+
+async def test_event_types_without_a_sensor_are_no_lanes(installation: Installation) -> None:
+    """They are planned and not built: nothing of theirs can be late, and no daemon of theirs be dead."""
+    built = [lane.event_type for lane in LANES]
+    installation.clock.move(25)
+    tick(installation)
+    code, report = read(installation)
+    assert (code, report["problems"]) == (0, [])
+    assert list(report["lanes"]) == built
+    assert set(built) < set(installation.settings.config.event_types)
+    assert [name for name in report["beats"] if name.startswith("tick:")] == [f"tick:{name}" for name in built]
 
 
 async def test_kept_bodies_are_counted(installation: Installation) -> None:

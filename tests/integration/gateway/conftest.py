@@ -2,14 +2,18 @@
 
 import pytest
 import structlog
+from sqlalchemy import delete, select
+from support.enrich import running_api
 from support.gateway import serve_in_thread
 from support.intake import FixedClock, MemoryJournal, flow_sender, hubspot_sender
 
+from enrichment_dagster.composition import open_stores
 from enrichment_dagster.gateway.app import create_app
 from enrichment_dagster.gateway.deps import GatewayDeps, Limits
 from enrichment_dagster.settings import load_settings
 from enrichment_dagster.store.journal import SqlJournal
 from enrichment_dagster.store.migrate import open_journal_database
+from enrichment_dagster.store.tables import api_callbacks, api_requests, journal, work
 
 MAX_BODY = 20_000
 
@@ -87,6 +91,53 @@ def kept(database):
         with database.read() as connection:
             rows = connection.execute(select(kept_bodies.c.reason, kept_bodies.c.body).order_by(kept_bodies.c.body_id))
             return [(row.reason, row.body) for row in rows]
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def api_stores(tmp_path_factory):
+    """The stores of the API's tests, made once: migrations take longer than all requests together."""
+    settings = load_settings({"ENRICHMENT_HOME": str(tmp_path_factory.mktemp("api") / "home")})
+    stores = open_stores(settings)
+    yield stores
+    stores.close()
+
+
+@pytest.fixture(scope="module")
+def api_journal(api_stores):
+    journal = SqlJournal(api_stores.journal)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture(scope="module")
+def running(api_stores, api_journal):
+    with running_api(api_stores, api_journal) as api:
+        yield api
+
+
+@pytest.fixture
+def api(running, api_stores):
+    """The API over sockets, with empty stores and a lane that answers."""
+    for store, tables in ((api_stores.journal, [journal]), (api_stores.ops, [api_requests, api_callbacks, work])):
+        with store.write() as connection:
+            for table in tables:
+                connection.execute(delete(table))
+    running.lane.asked.clear()
+    running.lane.failure = running.lane.gate = None
+    running.lane.finished = 0
+    return running
+
+
+@pytest.fixture
+def rows(api_stores):
+    """Return a function that reads all rows of a table."""
+
+    def read(table):
+        place = api_stores.journal if table is journal else api_stores.ops
+        with place.read() as connection:
+            return [dict(row) for row in connection.execute(select(table)).mappings()]
 
     return read
 

@@ -69,7 +69,7 @@ class WorldLookup(ScriptedLookup):
         super().__init__()
         self.world = world
 
-    async def fetch(self, query: Any, timeout_seconds: float) -> Any:
+    async def fetch(self, query: Any, timeout_seconds: float, callback_url: str = "") -> Any:
         found = self.world.read()
         self.world.write({**found, "calls": found["calls"] + 1})
         return hit(title="CTO", company_name="Acme", employees=9)

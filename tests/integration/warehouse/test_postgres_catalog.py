@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from warehouse_rows import change_event, contents, insert_leads, lead
 
 from enrichment_dagster.clock import SystemClock
+from enrichment_dagster.domain.fields import FIELDS
 from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.maintenance import maintain
 from enrichment_dagster.store.projector import Projector
@@ -34,4 +35,4 @@ def test_projection_and_maintenance(ops: Database, warehouse: Warehouse, tmp_pat
     assert contents(remote) == contents(warehouse)
     maintain(remote, keep=timedelta(0))
     assert contents(remote) == contents(warehouse)
-    assert remote.query("SELECT count(*) AS n FROM field_coverage")["n"][0] == 24
+    assert remote.query("SELECT count(*) AS n FROM field_coverage")["n"][0] == len(FIELDS)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enrichment_dagster.crm.mapping import from_properties, plan_write, to_properties
@@ -112,6 +112,7 @@ people_lists = st.lists(
 )
 
 
+@example([{"name": "a ; ;"}])
 @given(people_lists)
 def test_any_list_that_is_read_back_makes_the_same_text_again(raw):
     entries = normalise("executives", raw)

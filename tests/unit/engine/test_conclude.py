@@ -12,7 +12,8 @@ from support.ports import PlainMapper, ScriptedLookup
 
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
 from enrichment_dagster.engine.conclude import conclude
-from enrichment_dagster.ports import FollowUp
+from enrichment_dagster.engine.draft import add_step
+from enrichment_dagster.ports import FollowUp, Step
 
 PLAN = a_plan(ScriptedLookup())
 
@@ -134,6 +135,15 @@ class TestFollowUp:
         draft.knowledge.obstruct(WANTED, reason)
         (found,) = concluded(draft)
         assert found.follow_up is None
+
+    @pytest.mark.parametrize("filled", [False, True])
+    def test_what_a_stop_left_empty_is_tried_again(self, filled):
+        """Policy like other rules that forbid asking, but an operator takes a stop back."""
+        draft = a_draft(*(EVERYTHING if filled else ()))
+        draft.knowledge.obstruct(WANTED, MissingReason.POLICY)
+        add_step(draft, Step(ScriptedLookup().name, "refused", reason="spending_stopped"))
+        (found,) = concluded(draft)
+        assert (found.follow_up is None) == filled
 
 
 class TestOutbox:

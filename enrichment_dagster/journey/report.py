@@ -1,4 +1,4 @@
-"""The journey of one event as data: what ``enrichment explain --json`` prints."""
+"""The journey of one event as data: what ``enrichment explain --json`` and ``GET /events/{id}`` tell."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from enrichment_dagster.cli.explain_fields import build_fields, build_reused
-from enrichment_dagster.cli.explain_steps import build_late_answers, build_steps
-from enrichment_dagster.cli.words import iso, mask_subject, usd
 from enrichment_dagster.domain.latency import Journey
+from enrichment_dagster.journey.fields import build_fields, build_reused
+from enrichment_dagster.journey.forms import iso, mask_subject, usd
+from enrichment_dagster.journey.routed import counted_work, routed_work
+from enrichment_dagster.journey.steps import build_late_answers, build_steps
 from enrichment_dagster.ports import WorkKind
 from enrichment_dagster.store.story import Call, Mention, Owed, Story, Work, Written
 
+_FIRST_KINDS = (WorkKind.EVENT, WorkKind.ROUTING)
 _KEPT = {"filled": "the record has another value", "equal": "the record has this value already"}
 
 
@@ -25,9 +27,10 @@ def build_explanation(story: Story, now: datetime, *, values: bool) -> dict[str,
         "state": _state(main, deliveries),
         "outcome": main.outcome if main else None,
         "reason": main.reason if main else story.skip_reason,
-        "cost_usd": usd(sum(item.cost_micros for item in story.work)),
+        "cost_usd": usd(sum(item.cost_micros for item in counted_work(story))),
         "latency": _latency(story, main, now),
         "timeline": _timeline(story, main),
+        "routing": _routing(story),
         "batches": [_batch(story, batch.batch_id) for batch in story.batches],
         "calls": [_call(call) for call in story.calls],
         "reused": build_reused(story),
@@ -46,7 +49,7 @@ def build_explanation(story: Story, now: datetime, *, values: bool) -> dict[str,
             for bad in story.quarantined
         ],
         "deliveries": deliveries,
-        "follow_ups": [_work(item) for item in story.work if item.kind != WorkKind.EVENT],
+        "follow_ups": [_work(item) for item in story.work if item.kind not in _FIRST_KINDS],
         "dead_letters": [
             {"work_id": dead.work_id, "component": dead.component, "reason": dead.reason, "detail": dead.detail}
             for dead in story.dead_letters
@@ -82,6 +85,12 @@ def _received(story: Story, *, values: bool) -> dict[str, Any]:
     }
 
 
+def _routing(story: Story) -> dict[str, Any] | None:
+    """Return where the gateway sent the lead, why, and how its work went."""
+    routed = routed_work(story)
+    return None if routed is None else {**(routed.routing or {}), **_work(routed)}
+
+
 def _state(main: Work | None, deliveries: list[dict[str, Any]]) -> str:
     """Return where the event is: received (journal only), due, assigned, owed (to its CRM) or done."""
     if main is None:
@@ -114,6 +123,8 @@ def _timeline(story: Story, main: Work | None) -> list[dict[str, Any]]:
         ("occurred", story.received.occurred_at),
         ("received", story.received.received_at),
     ]
+    if (routed := routed_work(story)) is not None:
+        stations.append(("routed", routed.finished_at))
     if main is not None:
         batch = next((item for item in story.batches if item.batch_id == main.batch_id), None)
         stations += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from enrichment_dagster.cli.words import iso, mask_subject, usd
+from enrichment_dagster.journey.forms import iso, mask_subject, usd
 from enrichment_dagster.store.story import Call, StoredValue, Story
 
 
@@ -41,7 +41,7 @@ def _payer(value: StoredValue, story: Story) -> Call | None:
 
 def _origin(value: StoredValue, story: Story) -> str:
     """Say where a value is from: the record itself (with what its sender said), a call of this event, or the cache."""
-    if value.provider == story.received.subject_system:
+    if value.provider in {story.received.subject_system, story.received.source}:
         return "record"
     own = {(call.provider, call.request_id) for call in story.calls if call.state == "hit"}
     return "bought" if (value.provider, value.request_id) in own else "cached"
