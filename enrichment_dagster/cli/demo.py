@@ -18,7 +18,7 @@ from enrichment_dagster.cli.output import print_json
 from enrichment_dagster.cli.up import addresses, build_supervisor, port_options, ports_of, stop_signal
 from enrichment_dagster.composition import open_stores
 from enrichment_dagster.settings import HOME_VARIABLE, load_settings
-from enrichment_dagster.store.ended import EndedEvent, ended_since
+from enrichment_dagster.store.ended import EndedEvent, RoutedEvent, ended_since, routed_since
 from enrichment_dagster.supervise.supervisor import Interrupted, Supervisor
 
 if TYPE_CHECKING:
@@ -112,6 +112,16 @@ class Show:
             took = lead.answer_seconds * 1_000
             click.echo(f"> {lead.system:<10} {lead.record_id:<18} {lead.email:<40} accepted in {took:.0f} ms")
 
+    def routed(self, event: RoutedEvent) -> None:
+        """Print where a lead goes."""
+        if self._as_json:
+            print_json({"routed": asdict(event)}, compact=True)
+            return
+        click.echo(
+            f"» {'routed':<10} {event.record.rpartition(':')[2]:<18} {event.total_ms / 1_000:>5.1f} s  "
+            f"{event.segment} -> {event.route}  ${event.cost_usd:.3f}"
+        )
+
     def ended(self, event: EndedEvent) -> None:
         """Print what became of a lead."""
         if self._as_json:
@@ -132,8 +142,9 @@ class Watcher:
 
     def __init__(self, supervisor: Supervisor, show: Show) -> None:
         self._stores = open_stores(load_settings(supervisor.environment))
-        self._rev = self._stores.health().rev()
+        self._rev = self._routed_rev = self._stores.health().rev()
         self._shown: set[str] = set()
+        self._routed: set[str] = set()
         self._show = show
         self._next = 0.0
 
@@ -143,10 +154,15 @@ class Watcher:
         return len(self._shown)
 
     def look(self) -> None:
-        """Show what ended since the last look."""
+        """Show what was routed and what ended since the last look."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _POLL_SECONDS
+        for routed in routed_since(self._stores.ops, self._routed_rev):
+            self._routed_rev = max(self._routed_rev, routed.rev - 1)
+            if routed.event_id not in self._routed:
+                self._routed.add(routed.event_id)
+                self._show.routed(routed)
         for event in ended_since(self._stores.ops, self._rev):
             self._rev = max(self._rev, event.rev - 1)  # a revision may hold more events than one look returns
             if event.event_id not in self._shown:

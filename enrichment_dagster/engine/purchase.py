@@ -49,6 +49,7 @@ class Asker:
     deadline: float
     budget_micros: int | None = None
     role: str = ""
+    outlives: bool = False  # a call that was sent may end after the deadline: others have use of its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,11 @@ class Buyer:
             return Purchase(None, self._clock.now(), failure="timeout")
         return replace(flight.result(), cost_micros=0, cached=True)
 
+    @property
+    def in_flight(self) -> list[asyncio.Task[Purchase]]:
+        """Return the calls that are under way, also those that nobody waits for any more."""
+        return list(self._flights.values())
+
     async def permission(
         self, request: AttemptRequest, deadline: float
     ) -> Opened | Cached | InFlight | Awaited | Refused:
@@ -151,11 +157,12 @@ class _Call:
         self._asker = asker
         self._cost = 0
         self._policy = lookup.cache or buyer._cache
+        self._hurried = False  # the last call had less time than its lookup needs at worst
 
     async def run(self) -> Purchase:
         failures = 0
         while (remaining := self._asker.deadline - self._clock.monotonic()) > 0:
-            timeout = min(self._lookup.timeout_seconds, remaining)
+            timeout = self._timeout()
             begun = await self._buyer.permission(self._request(timeout, remaining), self._asker.deadline)
             if isinstance(begun, InFlight):
                 await self._clock.sleep(min(_POLL_SECONDS, remaining))
@@ -206,8 +213,8 @@ class _Call:
 
     async def _send(self, opened: Opened) -> Purchase | _Failure:
         await self._wait_for_turn(opened)
-        started = self._clock.monotonic()
-        timeout = max(0.001, min(self._lookup.timeout_seconds, self._asker.deadline - started))
+        started, timeout = self._clock.monotonic(), self._timeout()
+        self._hurried = timeout < self._lookup.timeout_seconds
         url = self._buyer._callback_url(self._key.provider, opened.callback_token) if opened.callback_token else ""
         try:
             answer = await self._buyer.fetch(self._lookup, self._query, timeout, url)
@@ -219,6 +226,11 @@ class _Call:
         if isinstance(answer, Pending):
             return await self._settle_pending(opened, answer, started)
         return await self._settle_answer(opened, answer, started)
+
+    def _timeout(self) -> float:
+        if self._asker.outlives:
+            return self._lookup.timeout_seconds
+        return max(0.001, min(self._lookup.timeout_seconds, self._asker.deadline - self._clock.monotonic()))
 
     async def _wait_for_turn(self, opened: Opened) -> None:
         wait = 0.0 if opened.send_at is None else (opened.send_at - self._clock.now()).total_seconds()
@@ -252,6 +264,7 @@ class _Call:
 
     async def _settle_failure(self, opened: Opened, failure: _Failure, *, final: bool) -> None:
         error = failure.error
+        ours = self._hurried and error.reason == "timeout"  # a lane with more time may ask at once
         await self._buyer._ledger.settle(
             Settlement(
                 attempt_id=opened.attempt_id,
@@ -262,7 +275,7 @@ class _Call:
                 latency_ms=failure.latency_ms,
                 cost_micros=cost_of_failure(self._lookup, error),
                 retry_after_seconds=error.retry_after_seconds,
-                cache=self._policy if final else _NO_MEMORY,
+                cache=self._policy if final and not ours else _NO_MEMORY,
             )
         )
 

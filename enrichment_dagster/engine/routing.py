@@ -92,7 +92,7 @@ class RoutingLane:
         self._decide = decide
         self._places = places
         self._clock = clock
-        self._tasks = Tasks(clock)
+        self._tasks = Tasks()
         self._concluder = Concluder(
             store=store,
             mapper=mapper,
@@ -246,9 +246,11 @@ class RoutingLane:
             if not self._webhooks.empty():
                 self._tasks.start(self._route(await drained(self._webhooks)))
             await self._concluder.flush()
-            if not self._tasks.any or self._clock.monotonic() >= until:
+            # Calls that were given up at their deadline too: their answers are paid for.
+            running = [*self._tasks.running, *self._buyer.in_flight]
+            if not running or self._clock.monotonic() >= until:
                 break
-            await self._tasks.one_done(until)
+            await first_done(running, self._clock, until)
         self._tasks.cancel()
 
 

@@ -6,15 +6,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from enrichment_dagster.clock import Clock
-from enrichment_dagster.engine.waiting import first_done
-
 
 class Tasks:
     """Keeps tasks from being forgotten while they run, and waits for them in the end."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -30,13 +26,9 @@ class Tasks:
             task.exception()  # whoever waits for the task gets it; where nobody does any more it is of no use
 
     @property
-    def any(self) -> bool:
-        """Say whether a task runs."""
-        return bool(self._running)
-
-    async def one_done(self, until: float) -> None:
-        """Wait until one of the tasks is done, at most until this monotonic moment."""
-        await first_done(self._running, self._clock, until)
+    def running(self) -> list[asyncio.Task[Any]]:
+        """Return what still runs."""
+        return list(self._running)
 
     def cancel(self) -> None:
         """Cancel what still runs."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.engine.absorb import absorb_answer
 from enrichment_dagster.engine.draft import Draft, add_step, start_draft
@@ -157,7 +158,9 @@ class _Filling:
 
     async def _ask(self, lookup: Lookup, subject: str, role: str = "") -> Purchase:
         item = self.draft.item
-        asker = Asker(item.event.event_id, item.work_id, self.deadline, self.plan.budget_micros, role)
+        # What the routing lane leaves behind at its deadline, the standard lane finds answered a moment later.
+        outlives = self.plan.lane == Lane.ROUTING and self.plan.mode != "sequential"
+        asker = Asker(item.event.event_id, item.work_id, self.deadline, self.plan.budget_micros, role, outlives)
         return await self.buyer.ask(lookup, self.draft.query(), subject, asker)
 
     # --- how long to wait ------------------------------------------------------------------------------------------

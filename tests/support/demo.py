@@ -35,6 +35,7 @@ class Demo:
     home: Path
     ports: dict[str, int]
     sent: list[dict[str, Any]] = field(default_factory=list)
+    routed: list[dict[str, Any]] = field(default_factory=list)
     ended: list[dict[str, Any]] = field(default_factory=list)
     addresses: dict[str, str] = field(default_factory=dict)
     other: list[str] = field(default_factory=list)
@@ -88,7 +89,7 @@ class Demo:
             if name == "addresses":
                 self.addresses = value
             else:
-                {"sent": self.sent, "ended": self.ended}[name].append(value)
+                {"sent": self.sent, "routed": self.routed, "ended": self.ended}[name].append(value)
 
 
 def shared_demo(config: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Demo:

@@ -69,6 +69,34 @@ class TestDeadline:
         assert routing.clock.monotonic() - begun <= DEADLINE
 
 
+class TestWhatIsLeftBehind:
+    """Calls that were sent are paid for, whoever waits for them."""
+
+    async def test_a_call_that_misses_the_deadline_is_answered_for_the_standard_lane(self):
+        """Incident in review: it was cut off at the deadline, and remembered as a failure for half a minute."""
+        lookup = apollo(seconds=3.0)
+        routing = Routing(lookup)
+        result = await routing.ask()
+        assert result.missing["employees"] is MissingReason.TIMEOUT
+        await routing.clock.sleep(2.0)
+        assert [settlement.outcome for settlement in routing.ledger.settled] == ["hit"]
+        assert lookup.timeouts == [lookup.timeout_seconds]
+
+    async def test_the_end_of_the_process_waits_for_it(self):
+        routing = Routing(apollo(seconds=3.0))
+        await routing.ask()
+        await routing.lane.drain()
+        assert len(routing.ledger.settled) == 1
+
+    async def test_one_after_the_other_the_deadline_cuts_calls_off_and_nobody_else_suffers(self):
+        """A failure that our own hurry made keeps no other lane from asking."""
+        routing = Routing(apollo(seconds=3.0), mode="sequential")
+        result = await routing.ask()
+        assert result.latency_ms <= DEADLINE * 1_000
+        (settled,) = routing.ledger.settled
+        assert (settled.reason, settled.cache.error_seconds, settled.cache.hit_seconds) == ("timeout", 0, 0)
+
+
 class TestDurability:
     async def test_nothing_is_sent_before_its_attempt_is_durable(self):
         routing = Routing()
