@@ -31,7 +31,7 @@ def lift_limits(config: dict[str, Any]) -> None:
 
 
 def write_configuration(folder: Path) -> Path:
-    """Write a project of its own (``enrichment.yaml`` without limits, ``dagster.yaml`` as it is); returns the former."""
+    """Write a project of its own (``enrichment.yaml`` without limits, ``dagster.yaml`` as is); returns the former."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT / "dagster.yaml", folder / "dagster.yaml")
     config = yaml.safe_load((PROJECT / "enrichment.yaml").read_text(encoding="utf-8"))

@@ -36,6 +36,7 @@ _EVENT_NUMBERS = 9 * 10**9
         "enrichment send --hubspot-contact 1246978 --wait 60",
         "enrichment send --salesforce-lead 00Q5f000001abcDEAQ --email jane@acme.com --company Acme",
         "enrichment send --file payload.json",
+        "enrichment send --sync --email jane@acme.com --company Acme",
     ),
 )
 @click.option("--file", "source", type=click.File("rb"), help="A sender's body, sent as it is; - reads standard input.")
@@ -45,6 +46,8 @@ _EVENT_NUMBERS = 9 * 10**9
 @click.option("--salesforce-lead", metavar="ID", help="A lead that was created (15 or 18 characters).")
 @click.option("--email", default="", help="The lead's address.")
 @click.option("--company", default="", help="The lead's company.")
+@click.option("--domain", default="", help="The company's domain (with --sync).")
+@click.option("--sync", is_flag=True, help="Ask POST /enrich and show its answer; the key is in ENRICH_API_KEY.")
 @click.option(
     "--url",
     envvar=URL_VARIABLE,
@@ -56,12 +59,17 @@ _EVENT_NUMBERS = 9 * 10**9
 @click.option(
     "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait until the events are delivered or ended."
 )
-def send(*, sender: Sender | None, url: str, wait: float | None, as_json: bool, **what: Any) -> None:
+def send(*, sender: Sender | None, sync: bool, url: str, wait: float | None, as_json: bool, **what: Any) -> None:
     """Send an event to a running gateway, signed as its sender would sign it.
 
     The secret comes from the environment variable that the configuration names.
     """
     checked_url(url)
+    if sync:
+        from enrichment_dagster.cli.send_sync import ask
+
+        ask(load_settings(), url, what, as_json=as_json)
+        return
     now = datetime.now(UTC)
     found, body = _body(what, sender, now)
     settings = load_settings()

@@ -9,6 +9,7 @@ from typing import Any
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.journey.fields import build_fields, build_reused
 from enrichment_dagster.journey.forms import iso, mask_subject, usd
+from enrichment_dagster.journey.routed import counted_work, routed_work
 from enrichment_dagster.journey.steps import build_late_answers, build_steps
 from enrichment_dagster.ports import WorkKind
 from enrichment_dagster.store.story import Call, Mention, Owed, Story, Work, Written
@@ -26,7 +27,7 @@ def build_explanation(story: Story, now: datetime, *, values: bool) -> dict[str,
         "state": _state(main, deliveries),
         "outcome": main.outcome if main else None,
         "reason": main.reason if main else story.skip_reason,
-        "cost_usd": usd(_cost_micros(story, main)),
+        "cost_usd": usd(sum(item.cost_micros for item in counted_work(story))),
         "latency": _latency(story, main, now),
         "timeline": _timeline(story, main),
         "routing": _routing(story),
@@ -84,22 +85,10 @@ def _received(story: Story, *, values: bool) -> dict[str, Any]:
     }
 
 
-def _routed(story: Story) -> Work | None:
-    """Return what the gateway did within the deadline."""
-    return next((item for item in story.work if item.kind == WorkKind.ROUTING), None)
-
-
 def _routing(story: Story) -> dict[str, Any] | None:
     """Return where the gateway sent the lead, why, and how its work went."""
-    routed = _routed(story)
+    routed = routed_work(story)
     return None if routed is None else {**(routed.routing or {}), **_work(routed)}
-
-
-def _cost_micros(story: Story, main: Work | None) -> int:
-    """Return what the event cost; where the gateway's work was all, the event has the same cost noted."""
-    routed = _routed(story)
-    twice = routed.cost_micros if routed and main and main.run_id == routed.run_id else 0
-    return sum(item.cost_micros for item in story.work) - twice
 
 
 def _state(main: Work | None, deliveries: list[dict[str, Any]]) -> str:
@@ -134,7 +123,7 @@ def _timeline(story: Story, main: Work | None) -> list[dict[str, Any]]:
         ("occurred", story.received.occurred_at),
         ("received", story.received.received_at),
     ]
-    if (routed := _routed(story)) is not None:
+    if (routed := routed_work(story)) is not None:
         stations.append(("routed", routed.finished_at))
     if main is not None:
         batch = next((item for item in story.batches if item.batch_id == main.batch_id), None)

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from enrichment_dagster.journey.forms import iso, usd
+from enrichment_dagster.journey.routed import counted_work
 from enrichment_dagster.store.story import LateAnswer, Story, Work
 
 
 def build_steps(story: Story) -> list[dict[str, Any]]:
     """Return what became of each lookup, work by work. Work that an older release did has no steps."""
-    return [_step(item, step) for item in story.work for step in item.steps]
+    return [_step(item, step) for item in counted_work(story) for step in item.steps]
 
 
 def _step(item: Work, step: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,9 +45,9 @@ def build_hubspot_delivery(
 
 
 def contact_creation(
-    object_id: int, event_id: int, occurred_ms: int, *, attempt: int = 0, portal_id: int = 62515
+    object_id: int, event_id: int, occurred_ms: int, *, attempt: int = 0, portal_id: int = 62515, source: str = "CRM_UI"
 ) -> dict[str, Any]:
-    """One contact.creation event as HubSpot's webhooks guide shows it."""
+    """One contact.creation event as HubSpot's webhooks guide shows it; ``source`` is IMPORT for a list import."""
     return {
         "eventId": event_id,
         "subscriptionId": 22,
@@ -57,7 +57,7 @@ def contact_creation(
         "occurredAt": occurred_ms,
         "subscriptionType": "contact.creation",
         "objectId": object_id,
-        "changeSource": "IMPORT",
+        "changeSource": source,
         "changeFlag": "NEW",
         "sourceId": "userId:864745280",
     }

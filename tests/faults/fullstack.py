@@ -306,7 +306,11 @@ def up_command(ports: Ports, *more: str) -> list[str]:
 
 @contextmanager
 def running_stack(
-    folder: Path, *, ports: Ports | None = None, change: Callable[[dict[str, Any]], None] | None = None
+    folder: Path,
+    *,
+    ports: Ports | None = None,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    options: tuple[str, ...] = (),
 ) -> Iterator[Stack]:
     """Start everything against the emulators; at the end nothing is left, whatever happened."""
     ports, home = ports or free_ports(), folder / "home"
@@ -315,7 +319,7 @@ def running_stack(
     (folder / "up.log").unlink(missing_ok=True)
     log = (folder / "up.log").open("ab")
     up = subprocess.Popen(
-        up_command(ports, "--sandbox"),
+        up_command(ports, "--sandbox", *options),
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=log,

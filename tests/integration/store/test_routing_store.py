@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,8 +14,10 @@ from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.fields import RejectedValue
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
 from enrichment_dagster.domain.routing import RoutingDecision
+from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.ports import Deferral, RoutingConclusion, WorkItem, WorkKind
 from enrichment_dagster.store.routing import SqlRoutingStore
+from enrichment_dagster.store.routing_counts import RoutingTally
 from enrichment_dagster.store.tables import field_values, outbox, quarantine, work
 
 RESERVED = timedelta(seconds=3.8)
@@ -229,3 +232,78 @@ class TestStandardLane:
         await gateway.conclude(gateway.found(event, goes_on=False))
         batch = rig.dispatch.assign_day(LANE, event.received_at.date().isoformat(), refresh=True, limit=10)
         assert batch.size == 1
+
+
+class TestHowFastItWas:
+    """What the check reads: from the receipt to the record's being told."""
+
+    def seen(self, rig):
+        journeys, ran_out = rig.health.routings(LANE, timedelta(hours=1))
+        return [(round(journey.seconds(rig.clock.now()), 3), journey.is_open) for journey in journeys], ran_out
+
+    async def test_a_routed_lead_counts_until_its_record_is_told(self, rig, gateway):
+        (event,) = await gateway.receive(1)
+        rig.clock.advance(0.5)
+        await gateway.conclude(gateway.found(event))
+        rig.clock.advance(0.2)
+        assert self.seen(rig) == ([(0.7, True)], 0)
+        (entry,) = await rig.claim()
+        await rig.delivered(entry)
+        rig.clock.advance(60)
+        assert self.seen(rig) == ([(0.7, False)], 0)
+
+    async def test_without_a_record_it_counts_until_its_end(self, rig, gateway):
+        (event,) = await gateway.receive(1)
+        rig.clock.advance(0.5)
+        await gateway.conclude(gateway.found(event, outbox=None, goes_on=False))
+        rig.clock.advance(60)
+        assert self.seen(rig) == ([(0.5, False)], 0)
+
+    async def test_a_reservation_that_ran_out_counts_until_the_standard_lane_is_done(self, rig, gateway):
+        await gateway.receive(1)
+        rig.dispatch.pump()
+        rig.clock.advance(3)
+        assert self.seen(rig) == ([(3.0, True)], 0)
+        rig.clock.advance(3)
+        assert self.seen(rig) == ([(6.0, True)], 1)
+        lease = rig.start(rig.assign())
+        (item,) = rig.work.open_items(lease.batch_id)
+        await rig.conclude(lease, [an_enrichment(item)])
+        rig.clock.advance(60)
+        assert self.seen(rig) == ([(6.0, False)], 1)
+
+    async def test_what_a_rule_keeps_from_being_routed_is_no_lead_that_was_late(self, rig, gateway):
+        (event,) = await gateway.receive(1)
+        await gateway.store.release([event.event_id], rig.clock.now())
+        rig.clock.advance(9)
+        await rig.conclude(rig.start(rig.assign()), outcome=Outcome.SKIPPED)
+        assert self.seen(rig) == ([], 0)
+
+    async def test_the_standard_lanes_own_events_are_none_of_it(self, rig):
+        await rig.due(1)
+        assert self.seen(rig) == ([], 0)
+
+    async def test_its_fields_do_not_count_for_the_coverage_of_all(self, rig, gateway):
+        (event,) = await gateway.receive(1)
+        await gateway.conclude(gateway.found(event))
+        assert rig.health.missing_fields(LANE, timedelta(hours=1)) == []
+
+
+class TestTally:
+    """What several processes routed makes one report."""
+
+    def counts(self, status, *latencies, overloaded=0):
+        return RoutingCounts(Counter({status: len(latencies)}), deque(latencies), 20_000, overloaded)
+
+    def test_the_counts_of_all_processes_add_up_and_are_taken_once(self, rig, other):
+        RoutingTally(rig.ops, rig.clock).add(self.counts("enriched", 400.0, 500.0))
+        tally = RoutingTally(other.ops, other.clock)
+        tally.add(self.counts("cached", 8.0, overloaded=3))
+        total = tally.take()
+        assert (dict(total.outcomes), list(total.latencies_ms)) == ({"enriched": 2, "cached": 1}, [400, 500, 8])
+        assert (total.cost_micros, total.overloaded) == (40_000, 3)
+        assert tally.take().is_empty
+
+    def test_where_nothing_was_ever_routed_there_is_nothing_to_take(self, rig):
+        assert RoutingTally(rig.ops, rig.clock).take().is_empty
+        assert rig.health.last_beats() == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -10,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 from support.clock import START, ManualClock
 
-from enrichment_dagster.gateway.housekeeping import CheckReporter, every, watch_daemon
+from enrichment_dagster.engine.routing import RoutingCounts
+from enrichment_dagster.gateway.housekeeping import CheckReporter, RoutingReporter, every, watch_daemon
 from enrichment_dagster.monitoring.checks import Verdict
 
 
@@ -173,3 +175,41 @@ async def test_a_step_that_fails_is_logged_and_tried_again() -> None:
         await loop()
     assert (len(calls), clock.slept) == (2, [20.0, 20.0])
     assert [entry["task"] for entry in logs] == [loop.__qualname__] == ["pump"]
+
+
+# --- what was routed -------------------------------------------------------------------------------------------------
+
+
+class Routed:
+    """Counts to report, as the test sets them, and what was reported."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.waiting = 0
+        self.reported: list[int] = []
+        self.reporter = RoutingReporter(
+            self.take, lambda counts: self.reported.append(counts.outcomes.total()), self.clock
+        )
+
+    def take(self) -> RoutingCounts:
+        counts = RoutingCounts(Counter({"enriched": self.waiting}) if self.waiting else Counter())
+        self.waiting = 0
+        return counts
+
+
+def test_all_that_was_routed_is_one_report_a_minute() -> None:
+    """Dagster keeps every materialization for ever."""
+    routed = Routed()
+    for _ in range(15):  # five minutes
+        routed.waiting += 7
+        routed.reporter.step()
+        routed.clock.advance(20)
+    assert routed.reported == [7, 21, 21, 21, 21]
+
+
+def test_without_traffic_nothing_is_reported_and_the_next_lead_at_once() -> None:
+    routed = Routed()
+    assert not routed.reporter.step()
+    routed.clock.advance(20)
+    routed.waiting = 1
+    assert routed.reporter.step()

@@ -8,7 +8,12 @@ import pytest
 from support.clock import START
 
 from enrichment_dagster.domain.latency import Journey
-from enrichment_dagster.monitoring.checks import coverage_verdict, latency_verdict, violations_verdict
+from enrichment_dagster.monitoring.checks import (
+    coverage_verdict,
+    latency_verdict,
+    routing_verdict,
+    violations_verdict,
+)
 
 
 def at(seconds: float | None):
@@ -136,3 +141,37 @@ def test_violations_are_counted_by_provider_and_field_and_named() -> None:
 
 def test_as_many_violations_as_allowed_pass() -> None:
     assert violations_verdict(95, {"apollo.phone": 5}, 0.05).passed
+
+
+# --- routing ---------------------------------------------------------------------------------------------------------
+
+
+def routed(seconds: float, **changes) -> Journey:
+    return journey(occurred=0.0, received=0.0, started=0.1, finished=seconds, delivered=seconds, **changes)
+
+
+def test_leads_that_are_routed_in_three_seconds_pass() -> None:
+    verdict = routing_verdict([routed(0.5), routed(2.9)], 0, NOW)
+    assert (verdict.passed, verdict.message) == (True, "p95 2.90 s of 3 s, 2 leads")
+    assert routing_verdict([], 0, NOW).message == "no events"
+
+
+def test_few_slow_leads_among_few_fail_by_the_95th_percentile() -> None:
+    assert not routing_verdict([routed(0.5)] * 18 + [routed(3.5)] * 2, 0, NOW).passed
+    assert routing_verdict([routed(0.5)] * 19 + [routed(3.5)], 0, NOW).passed
+
+
+def test_among_many_the_99th_percentile_counts() -> None:
+    """Of fewer than a hundred it would be the slowest one."""
+    assert routing_verdict([routed(0.5)] * 99 + [routed(3.5)], 0, NOW).passed
+    assert not routing_verdict([routed(0.5)] * 98 + [routed(3.5)] * 2, 0, NOW).passed
+
+
+def test_a_record_that_was_not_told_yet_counts_with_its_age() -> None:
+    verdict = routing_verdict([routed(0.5, owed=True)], 0, NOW)
+    assert (verdict.passed, verdict.numbers["open"], verdict.numbers["p95_seconds"]) == (False, 1, 600)
+
+
+def test_leads_that_a_gateway_left_behind_are_named() -> None:
+    verdict = routing_verdict([routed(8.0)], 1, NOW)
+    assert verdict.message == "p95 8.00 s of 3 s, 1 leads; 1 were left by a gateway that ended"
