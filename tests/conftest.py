@@ -23,6 +23,8 @@ _missing: list[str] = []
 def pytest_configure() -> None:
     """Nothing of the developer's own installation may reach a test."""
     scrub(os.environ)
+    # Images set it. Without byte code each of the many processes that tests start compiles the product anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session", autouse=True)

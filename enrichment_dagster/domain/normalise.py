@@ -48,6 +48,8 @@ def normalise(field: str, raw: Any) -> Value | None:
 
 
 def _clean(raw: str) -> str:
+    if raw.isprintable() and "  " not in raw:  # as nearly all are: the only white space is single blanks
+        return raw.strip()
     return _WHITE.sub(" ", _CONTROL.sub(" ", raw)).strip()
 
 
@@ -68,6 +70,7 @@ def _email(raw: Any) -> str:
     return normalise_email(_text(raw))
 
 
+@lru_cache(maxsize=20_000)
 def normalise_email(raw: str) -> str:
     """Return the address with a lower-case domain; the local part keeps its case.
 

@@ -21,6 +21,7 @@ from enrichment_dagster.engine.draft import Draft
 from enrichment_dagster.engine.plan import Plan
 from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import backoff_seconds
+from enrichment_dagster.engine.tray import Tray
 from enrichment_dagster.engine.waterfall import Orders, enrich_event, orders_now
 from enrichment_dagster.errors import CrmError, LeaseLost
 from enrichment_dagster.ports import (
@@ -38,6 +39,8 @@ from enrichment_dagster.ports import (
 
 _FIRST_DEFERRAL_SECONDS = 15.0
 _LONGEST_DEFERRAL_SECONDS = 900.0
+_MOST_AT_ONCE = 200
+"""Results that are validated and stored together at the most: the event loop does nothing else meanwhile."""
 
 _log = structlog.get_logger(__name__)
 
@@ -126,18 +129,13 @@ class BatchRunner:
                 lease = await self._work.renew(lease)
 
     async def _process(self, lease: Lease, items: Sequence[WorkItem], report: BatchReport) -> None:
-        ready: asyncio.Queue[Draft | Deferral] = asyncio.Queue()
+        ready: Tray[Draft | Deferral] = Tray(len(items), _MOST_AT_ONCE, self._clock)
         records, down = await self._read(items)
         async with asyncio.TaskGroup() as group:
             for item in items:
                 group.create_task(self._work_on(item, records, down, ready))
-            left = len(items)
-            while left:
-                done = [await ready.get()]
-                while not ready.empty():
-                    done.append(ready.get_nowait())
-                await self._store(lease, done, report)
-                left -= len(done)
+            while ready.left:
+                await self._store(lease, await ready.take(), report)
 
     async def _read(self, items: Sequence[WorkItem]) -> tuple[Records, set[str]]:
         """Read the records of all items, one call per CRM (and vendor batch); names the CRMs that did not answer."""
@@ -160,9 +158,7 @@ class BatchRunner:
                 group.create_task(read(system, list(refs)))
         return records, down
 
-    async def _work_on(
-        self, item: WorkItem, records: Records, down: set[str], ready: asyncio.Queue[Draft | Deferral]
-    ) -> None:
+    async def _work_on(self, item: WorkItem, records: Records, down: set[str], ready: Tray[Draft | Deferral]) -> None:
         async with self._slots:
             try:
                 result = await self._draft(item, records, down)
@@ -170,7 +166,7 @@ class BatchRunner:
                 _log.exception("an event's enrichment failed", event_id=item.event.event_id)
                 result = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
                 result.fault = f"internal_error:{type(error).__name__}"
-            await ready.put(result)
+            ready.put(result)
 
     async def _draft(self, item: WorkItem, records: Records, down: set[str]) -> Draft | Deferral:
         ref = item.event.subject

@@ -10,33 +10,24 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
-import httpx
 
 from enrichment_dagster.errors import ConfigurationError, RemoteError
-from enrichment_dagster.http.body import read_body
+from enrichment_dagster.http.body import ENCODINGS, read_body
 from enrichment_dagster.http.call import NO_TEXTS, Call, Text, revealed, secret_texts
 from enrichment_dagster.http.egress import parse_origin
 from enrichment_dagster.http.failures import BodyTooLargeError, Failure, NotJsonError, classify
 from enrichment_dagster.http.redact import redact, vendor_message
 from enrichment_dagster.http.retry_after import parse_retry_after
 from enrichment_dagster.http.statuses import Rule, rule_for
-from enrichment_dagster.http.transport import build_transport
+from enrichment_dagster.http.transport import Transport, WireRequest
 
 MAX_BODY_BYTES = 2_000_000
 MAX_CONNECTIONS = 100
 _OK = range(200, 300)
 _NO_RULES: Mapping[int, Rule] = MappingProxyType({})
-_BASE_HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": "enrichment-dagster"}
-_EXPECTED = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    aiohttp.ClientError,
-    OSError,
-    TimeoutError,
-    ValueError,
-    BodyTooLargeError,
-    NotJsonError,
-)
+_BASE_HEADERS = {"accept": "application/json", "accept-encoding": ENCODINGS, "user-agent": "enrichment-dagster"}
+_EXPECTED = (aiohttp.ClientError, OSError, TimeoutError, ValueError, BodyTooLargeError, NotJsonError)
+_CONNECT_SHARE = 0.9  # of the deadline; a connection later than that is of no use, and its failure is surely unsent
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +59,6 @@ class RemoteClient:
         max_body_bytes: int = MAX_BODY_BYTES,
         body_counts: bool = True,
         max_connections: int = MAX_CONNECTIONS,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.system = system
         self._origin = parse_origin(system, base_url)
@@ -81,7 +71,7 @@ class RemoteClient:
         self._statuses = statuses
         self._max_body_bytes = max_body_bytes
         self._body_counts = body_counts
-        self._transport = transport or build_transport(max_connections)
+        self._transport = Transport(max_connections)
 
     def __repr__(self) -> str:
         """Show where the client leads, and nothing that it carries."""
@@ -148,17 +138,18 @@ class RemoteClient:
         """Make the call. Failures are returned: an exception from here would carry URLs in its message and frames."""
         try:
             async with asyncio.timeout(call.timeout_seconds):
-                return await self._send(call.build(self._origin, self._headers, self._params, self._fields))
+                request = call.build(self._origin, self._headers, self._params, self._fields)
+                return await self._send(request, call.timeout_seconds * _CONNECT_SHARE)
         except _EXPECTED as error:
             return classify(error)
 
-    async def _send(self, request: httpx.Request) -> Reply:
-        response = await self._transport.handle_async_request(request)
+    async def _send(self, request: WireRequest, connect_seconds: float) -> Reply:
+        response = await self._transport.send(request, connect_seconds)
         try:
             body = await read_body(response, self._max_body_bytes, counts=self._body_counts)
-            return Reply(response.status_code, response.headers, body)
+            return Reply(response.status, response.headers, body)
         finally:
-            await response.aclose()
+            response.release()
 
 
 def _checked(system: str, headers: Mapping[str, Text]) -> Mapping[str, Text]:

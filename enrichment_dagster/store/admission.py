@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, case, func, select, text
+from sqlalchemy import Connection, bindparam, case, func, select, text
 
 from enrichment_dagster.engine.protection import Denied
 from enrichment_dagster.ports import AttemptRequest, Refused
@@ -85,23 +85,31 @@ class Admission:
             self._reserved[provider] = self._reserved.get(provider, 0) + price
 
 
+_OPEN_OR_PAID = case(
+    (attempts.c.state.in_(("sent", "pending")), attempts.c.reserved_micros), else_=attempts.c.cost_micros
+)
+_SPENT_BY_EVENT = (
+    select(attempts.c.event_id, func.sum(_OPEN_OR_PAID))
+    .where(attempts.c.event_id.in_(bindparam("b_events", expanding=True)))
+    .group_by(attempts.c.event_id)
+)
+_IN_FLIGHT = (
+    select(attempts.c.provider, func.count())
+    .where(
+        attempts.c.provider.in_(bindparam("b_providers", expanding=True)), text(IN_FLIGHT), attempts.c.state == "sent"
+    )
+    .group_by(attempts.c.provider)
+)
+
+
 def _spent_by_event(connection: Connection, requests: Sequence[AttemptRequest]) -> dict[str, int]:
     """Return what the events with a budget cost so far; calls whose end is open count with what they reserve."""
     events = sorted({request.event_id for request in requests if request.event_budget_micros is not None})
     if not events:
         return {}
-    cost = case((attempts.c.state.in_(("sent", "pending")), attempts.c.reserved_micros), else_=attempts.c.cost_micros)
-    statement = (
-        select(attempts.c.event_id, func.sum(cost)).where(attempts.c.event_id.in_(events)).group_by(attempts.c.event_id)
-    )
-    return {event_id: int(micros) for event_id, micros in connection.execute(statement)}
+    rows = connection.execute(_SPENT_BY_EVENT, {"b_events": events})
+    return {event_id: int(micros) for event_id, micros in rows}
 
 
 def _in_flight(connection: Connection, providers: list[str]) -> dict[str, int]:
-    statement = (
-        select(attempts.c.provider, func.count())
-        .where(attempts.c.provider.in_(providers), text(IN_FLIGHT), attempts.c.state == "sent")
-        .group_by(attempts.c.provider)
-    )
-    found: Mapping[str, int] = {name: int(count) for name, count in connection.execute(statement)}
-    return dict(found)
+    return {name: int(count) for name, count in connection.execute(_IN_FLIGHT, {"b_providers": providers})}

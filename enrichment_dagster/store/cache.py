@@ -10,13 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from enrichment_dagster.ports import Answer, Cached, RawValue, Settlement
-from enrichment_dagster.store.attempt_rows import AttemptKeyRow, has_key, key_of, row_key
+from enrichment_dagster.store.attempt_rows import AttemptKeyRow, has_key, key_of, row_key, rows_by_key
 from enrichment_dagster.store.database import from_ms, to_ms
-from enrichment_dagster.store.rows import Row, dialect_insert
+from enrichment_dagster.store.rows import Row, upsert
 from enrichment_dagster.store.tables import cache
 
 _ANSWER = ("answer", "fetched_at_ms", "expires_at_ms", "stale_until_ms", "error_until_ms", "error_reason")
 _ERROR = ("error_until_ms", "error_reason")
+_KEY = ("provider", "purpose", "subject_key")
+_OF_KEYS = select(cache).where(has_key(cache))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,7 @@ class CacheEntry:
 
 def read_cache(connection: Connection, keys: set[AttemptKeyRow]) -> dict[AttemptKeyRow, CacheEntry]:
     """Return what is remembered of these, fresh or not."""
-    if not keys:
-        return {}
-    rows = connection.execute(select(cache).where(has_key(cache, keys))).mappings()
-    return {row_key(row): _entry(row) for row in rows}
+    return {key: _entry(row) for key, row in rows_by_key(connection, _OF_KEYS, keys)}
 
 
 def remember(connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
@@ -49,15 +48,10 @@ def remember(connection: Connection, settlements: Sequence[Settlement], now: dat
     _upsert(connection, errors, _ERROR)
 
 
-def _upsert(connection: Connection, rows: Sequence[dict[str, Any]], changed: Sequence[str]) -> None:
-    if not rows:
-        return
-    make = dialect_insert(connection, cache)
-    statement = make.on_conflict_do_update(
-        index_elements=["provider", "purpose", "subject_key"],
-        set_={name: make.excluded[name] for name in changed},
-    )
-    connection.execute(statement, list({row_key(row): row for row in rows}.values()))
+def _upsert(connection: Connection, rows: Sequence[dict[str, Any]], changed: tuple[str, ...]) -> None:
+    if rows:
+        statement = upsert(connection, cache, _KEY, changed)
+        connection.execute(statement, list({row_key(row): row for row in rows}.values()))
 
 
 def _answer_seconds(item: Settlement) -> float:
@@ -93,7 +87,7 @@ def _error_row(item: Settlement, now: datetime) -> dict[str, Any]:
 
 
 def _key_columns(item: Settlement) -> dict[str, str]:
-    return dict(zip(("provider", "purpose", "subject_key"), key_of(item.key), strict=True))
+    return dict(zip(_KEY, key_of(item.key), strict=True))
 
 
 def stored_answer(answer: Answer) -> dict[str, Any]:

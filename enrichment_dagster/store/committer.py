@@ -10,7 +10,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -41,7 +41,8 @@ class Handler(Protocol[Item_contra, Result_co]):
 class _Request:
     handler: Handler[Any, Any]
     item: Any
-    future: Future[Any]
+    future: asyncio.Future[Any]
+    result: Any = None  # or the exception
 
 
 class GroupCommitter:
@@ -61,13 +62,12 @@ class GroupCommitter:
         Raises:
             StoreError: the committer is closed.
         """
-        future: Future[Any] = Future()
+        future: asyncio.Future[Result_co] = asyncio.get_running_loop().create_future()
         with self._gate:
             if self._closed:
                 raise StoreError("the store is closed")
             self._queue.put(_Request(handler, item, future))
-        result: Result_co = await asyncio.wrap_future(future)
-        return result
+        return await future
 
     def close(self) -> None:
         """Finish what was asked and stop the thread."""
@@ -100,9 +100,10 @@ class GroupCommitter:
 
     def _commit_live(self, requests: list[_Request]) -> None:
         """Commit what its asker still waits for; from here on a request can't be cancelled any more."""
-        live = [request for request in requests if request.future.set_running_or_notify_cancel()]
+        live = [request for request in requests if not request.future.cancelled()]
         if live:
             self._commit(live)
+            _answer(live)
 
     def _commit(self, requests: list[_Request]) -> None:
         groups: dict[int, list[_Request]] = {}
@@ -116,29 +117,42 @@ class GroupCommitter:
                 ]
         except OperationalError as error:  # the database itself: each further try would only wait as long again
             for request in requests:
-                request.future.set_exception(error)
+                request.result = error
             return
         except Exception as error:  # noqa: BLE001 - the thread must live; whoever asked gets the error
             self._commit_one_by_one(requests, error)
             return
         for group, results in answers:
-            _answer(group, results)
+            for request, result in zip(group, results, strict=True):
+                request.result = result
 
     def _commit_one_by_one(self, requests: list[_Request], error: Exception) -> None:
         """After a failed group: one bad request must not fail the others."""
         if len(requests) == 1:
-            requests[0].future.set_exception(error)
+            requests[0].result = error
             return
         for request in requests:
             self._commit([request])
 
 
-def _answer(group: list[_Request], results: Sequence[Any]) -> None:
-    for request, result in zip(group, results, strict=True):
-        if isinstance(result, Exception):
-            request.future.set_exception(result)
+def _answer(requests: list[_Request]) -> None:
+    """Tell the askers, with one call into each event loop: to wake a loop costs a system call."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
+    for request in requests:
+        by_loop.setdefault(request.future.get_loop(), []).append(request)
+    for loop, group in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, group)
+
+
+def _resolve(requests: list[_Request]) -> None:
+    for request in requests:
+        if request.future.done():  # cancelled while it was committed
+            continue
+        if isinstance(request.result, Exception):
+            request.future.set_exception(request.result)
         else:
-            request.future.set_result(result)
+            request.future.set_result(request.result)
 
 
 def each(function: Callable[[Connection, Item_contra], Result_co | Exception]) -> Handler[Item_contra, Result_co]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.protection import CallReport, ProviderPolicy, verdict_of
@@ -38,7 +38,7 @@ from enrichment_dagster.store.cache import CacheEntry, read_cache, remember
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import from_ms, to_ms
 from enrichment_dagster.store.provider_states import ProviderStates
-from enrichment_dagster.store.rows import Row, dialect_insert, next_rev
+from enrichment_dagster.store.rows import Row, dialect_insert, insert_new, next_rev
 from enrichment_dagster.store.spending import day_of, hold
 from enrichment_dagster.store.tables import MAX_REQUEST_ID, attempts, pending_answers
 
@@ -195,6 +195,22 @@ _SETTLE = (
 )
 
 
+_HELD = (
+    select(
+        attempts.c.attempt_id,
+        attempts.c.state,
+        attempts.c.reserved_micros,
+        attempts.c.cost_micros,
+        attempts.c.sent_at_ms,
+    )
+    .where(
+        attempts.c.attempt_id.in_(bindparam("b_attempt_ids", expanding=True)),
+        attempts.c.state.in_(("sent", "pending", "unknown")),
+    )
+    .with_for_update()
+)
+
+
 def _settled(item: Settlement, now_ms: int, rev: int) -> dict[str, Any]:
     answered = item.answer or item.pending
     return {
@@ -213,12 +229,8 @@ def _settled(item: Settlement, now_ms: int, rev: int) -> dict[str, Any]:
 
 def _held(connection: Connection, attempt_ids: Sequence[str]) -> dict[str, Row]:
     """Return the attempts that may still be settled: in flight, pending, or given up (a late answer settles them)."""
-    statement = (
-        attempts.select()
-        .where(attempts.c.attempt_id.in_(attempt_ids), attempts.c.state.in_(("sent", "pending", "unknown")))
-        .with_for_update()
-    )
-    return {row["attempt_id"]: row for row in connection.execute(statement).mappings()}
+    rows = connection.execute(_HELD, {"b_attempt_ids": list(attempt_ids)}).mappings()
+    return {row["attempt_id"]: row for row in rows}
 
 
 def _may_settle(item: Settlement, row: Row | None) -> bool:
@@ -240,30 +252,36 @@ def _hold_difference(connection: Connection, settlements: Sequence[Settlement], 
         hold(connection, changes[day], day)
 
 
+_EXPIRE_PENDING = (
+    update(pending_answers)
+    .where(pending_answers.c.attempt_id == bindparam("b_attempt_id"), pending_answers.c.state == "opened")
+    .values(state="expired")
+)
+
+
 def _note_pending(
     connection: Connection, settlements: Sequence[Settlement], held: Mapping[str, Row], now: datetime
 ) -> None:
     """Keep what is needed to fetch a late answer; a call that failed is waited for no longer."""
+    failed = [{"b_attempt_id": item.attempt_id} for item in settlements if item.outcome in {"error", "unknown"}]
+    if failed:
+        connection.execute(_EXPIRE_PENDING, failed)
     for item in settlements:
+        if item.outcome != "pending" or item.pending is None:
+            continue
+        poll = item.pending.poll_after_seconds
+        values = {
+            "state": "waiting",
+            "request_id": item.pending.request_id[:MAX_REQUEST_ID],
+            "next_poll_at_ms": None if poll is None else to_ms(now + timedelta(seconds=poll)),
+        }
         mine = pending_answers.c.attempt_id == item.attempt_id
-        if item.outcome == "pending" and item.pending is not None:
-            poll = item.pending.poll_after_seconds
-            values = {
-                "state": "waiting",
-                "request_id": item.pending.request_id[:MAX_REQUEST_ID],
-                "next_poll_at_ms": None if poll is None else to_ms(now + timedelta(seconds=poll)),
-            }
-            updated = connection.execute(
-                update(pending_answers).where(mine, pending_answers.c.state == "opened").values(values)
-            )
-            if not updated.rowcount:
-                _, row = pending_row(item.attempt_id, item.lookup, item.query, now)
-                make = dialect_insert(connection, pending_answers).on_conflict_do_nothing()
-                connection.execute(make, [{**row, **values}])
-        elif item.outcome in {"error", "unknown"}:
-            connection.execute(
-                update(pending_answers).where(mine, pending_answers.c.state == "opened").values(state="expired")
-            )
+        updated = connection.execute(
+            update(pending_answers).where(mine, pending_answers.c.state == "opened").values(values)
+        )
+        if not updated.rowcount:
+            _, row = pending_row(item.attempt_id, item.lookup, item.query, now)
+            connection.execute(insert_new(connection, pending_answers), [{**row, **values}])
 
 
 def _report(item: Settlement) -> CallReport:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.protection import (
@@ -22,7 +22,7 @@ from enrichment_dagster.engine.protection import (
 )
 from enrichment_dagster.ports import ProviderStanding
 from enrichment_dagster.store.database import Database, to_ms
-from enrichment_dagster.store.rows import dialect_insert
+from enrichment_dagster.store.rows import upsert
 from enrichment_dagster.store.tables import provider_states
 
 if TYPE_CHECKING:
@@ -66,11 +66,7 @@ class ProviderStates:
         """Write what has changed."""
         if not self._changed:
             return
-        make = dialect_insert(self._connection, provider_states)
-        names = ("state", "changed_at_ms")
-        statement = make.on_conflict_do_update(
-            index_elements=["provider"], set_={name: make.excluded[name] for name in names}
-        )
+        statement = upsert(self._connection, provider_states, ("provider",), ("state", "changed_at_ms"))
         rows = [
             {"provider": name, "state": self._states[name].to_json(), "changed_at_ms": to_ms(self._now)}
             for name in sorted(self._changed)
@@ -118,13 +114,13 @@ class SqlStandings:
 
 
 _FRESH = ProviderState()
+_ALL = select(provider_states.c.provider, provider_states.c.state)
+_SOME = _ALL.where(provider_states.c.provider.in_(bindparam("b_providers", expanding=True)))
 
 
 def _read(connection: Connection, providers: list[str] | None) -> dict[str, ProviderState]:
-    statement = select(provider_states.c.provider, provider_states.c.state)
-    if providers is not None:
-        statement = statement.where(provider_states.c.provider.in_(providers))
-    return {name: ProviderState.from_json(state) for name, state in connection.execute(statement)}
+    rows = connection.execute(_ALL) if providers is None else connection.execute(_SOME, {"b_providers": providers})
+    return {name: ProviderState.from_json(state) for name, state in rows}
 
 
 def _shown(found: Standing, *, demoted: bool) -> ProviderStanding:

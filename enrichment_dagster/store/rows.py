@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, update
@@ -23,13 +24,45 @@ _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 def dialect_insert(connection: Connection, table: Table) -> Any:
     """Return the dialect's INSERT, which knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-    return _INSERT[connection.dialect.name](table)
+    return insert_of(connection.dialect.name, table)
+
+
+def insert_new(connection: Connection, table: Table) -> Any:
+    """Return the INSERT that passes over rows which are there already."""
+    return _insert_new(connection.dialect.name, table)
+
+
+def upsert(connection: Connection, table: Table, key: tuple[str, ...], changed: tuple[str, ...]) -> Any:
+    """Return the INSERT that writes the ``changed`` columns of rows which are there already."""
+    return _upsert(connection.dialect.name, table, key, changed)
+
+
+# Statements are made once: SQLAlchemy takes longer to build one than SQLite takes to run it.
+
+
+@cache
+def insert_of(dialect: str, table: Table) -> Any:
+    """Return the INSERT of a dialect, always the same one."""
+    return _INSERT[dialect](table)
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Any:
+    return insert_of(dialect, table).on_conflict_do_nothing()
+
+
+@cache
+def _upsert(dialect: str, table: Table, key: tuple[str, ...], changed: tuple[str, ...]) -> Any:
+    make = insert_of(dialect, table)
+    return make.on_conflict_do_update(index_elements=key, set_={name: make.excluded[name] for name in changed})
+
+
+_NEXT_REV = update(counters).where(counters.c.name == REV).values(n=counters.c.n + 1).returning(counters.c.n)
 
 
 def next_rev(connection: Connection) -> int:
     """Return a new revision; its counter row stays locked until commit, so revisions become visible in order."""
-    statement = update(counters).where(counters.c.name == REV).values(n=counters.c.n + 1).returning(counters.c.n)
-    return int(connection.execute(statement).scalar_one())
+    return int(connection.execute(_NEXT_REV).scalar_one())
 
 
 def event_columns(event: Event) -> dict[str, Any]:

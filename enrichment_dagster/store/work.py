@@ -29,7 +29,7 @@ from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.pending import register_waiters
 from enrichment_dagster.store.result_rows import earlier_values, outbox_row, quarantine_rows, step_as_json, value_rows
-from enrichment_dagster.store.rows import Row, dialect_insert, event_from_row, next_rev
+from enrichment_dagster.store.rows import Row, event_from_row, insert_new, next_rev
 from enrichment_dagster.store.tables import (
     batches,
     crm_writes,
@@ -248,15 +248,21 @@ _FINISH = (
 )
 
 
+_HOLDER = (
+    select(batches.c.token)
+    .where(batches.c.batch_id == bindparam("b_batch_id"), batches.c.state == "open")
+    .with_for_update()
+)
+
+
 def _conclude(connection: Connection, conclusion: _Conclusion) -> LeaseLost | None:
     lease = conclusion.lease
-    holder = select(batches.c.token).where(batches.c.batch_id == lease.batch_id, batches.c.state == "open")
-    if connection.execute(holder.with_for_update()).scalar() != lease.token:
+    if connection.execute(_HOLDER, {"b_batch_id": lease.batch_id}).scalar() != lease.token:
         return LeaseLost(lease.batch_id)
     rev, now_ms = next_rev(connection), to_ms(conclusion.finished_at)
     for table, rows in _result_rows(conclusion.enrichments, rev, now_ms):
         if rows:
-            connection.execute(dialect_insert(connection, table).on_conflict_do_nothing(), rows)
+            connection.execute(insert_new(connection, table), rows)
     if conclusion.enrichments:
         finished = [_finished(item, lease, now_ms, rev) for item in conclusion.enrichments]
         connection.execute(_FINISH, finished)
@@ -384,9 +390,7 @@ _SETTLE_WORK = (
 
 def _record_done(connection: Connection, owner: str, done: Sequence[WriteRecord]) -> None:
     rev = next_rev(connection)
-    connection.execute(
-        dialect_insert(connection, crm_writes).on_conflict_do_nothing(), [_write_row(item, rev) for item in done]
-    )
+    connection.execute(insert_new(connection, crm_writes), [_write_row(item, rev) for item in done])
     settled = [
         {
             "b_outbox_id": item.entry.outbox_id,

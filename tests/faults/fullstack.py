@@ -41,7 +41,7 @@ _MARKS = {
     "webserver": "dagster_webserver",
     "sandbox": "enrichment_dagster.sandbox",
 }
-_START_SECONDS = 90.0
+_START_SECONDS = 150.0
 SLOW_ENOUGH_TO_HIT = {
     "*": {"latency": {"p50_ms": 300, "p95_ms": 900}},
     "hubspot.batch_update": {"latency": 600},

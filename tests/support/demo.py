@@ -22,7 +22,7 @@ from support.environment import scrub
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 LEADS = 6
-_START_SECONDS = 90.0
+_START_SECONDS = 150.0
 _STOP_SECONDS = 30.0
 _PORTS = ("gateway", "webserver", "code-server", "sandbox")
 _KEY = pytest.StashKey["Demo"]()

@@ -107,7 +107,7 @@ class GatewayProcess:
     """``python -m enrichment_dagster.gateway.main`` with stores in a folder of its own."""
 
     def __init__(self, home: Path, **environ: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONDONTWRITEBYTECODE"}}
+        clean = {"PATH": os.environ["PATH"]}
         settings = {
             "ENRICHMENT_CONFIG": str(PROJECT / "enrichment.yaml"),
             "ENRICHMENT_HOME": str(home),

@@ -91,8 +91,8 @@ def test_schedule_follows_the_rate() -> None:
     [
         (Figure("a", 49.9, "ms", 50), "met"),
         (Figure("a", 50, "ms", 50), "MISSED"),
-        (Figure("a", 3, "runs", 3, inclusive=True), "met"),
-        (Figure("a", 4, "runs", 3, inclusive=True), "MISSED"),
+        (Figure("a", 3, "runs", 3, sign="<="), "met"),
+        (Figure("a", 4, "runs", 3, sign="<="), "MISSED"),
         (Figure("a", 4, "s"), "-"),
     ],
 )
