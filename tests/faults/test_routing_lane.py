@@ -100,9 +100,9 @@ def test_a_worker_that_dies_is_replaced_and_its_leads_are_finished(stack: Stack)
         routed = connection.execute(select(func.count()).where(work.c.kind == "routing")).scalar_one()
     account = audit(stack, World(), warehouse=False)
     print(f"\n{routed} routings; {account}")
-    assert [problem for problem in account.problems if not problem.startswith("not the right outcome")] == []
+    assert account.problems == []
     assert account.repeated_calls <= account.calls_in_flight_at_kills
-    assert routed > 10
+    assert routed, "there was something to lose; how much depends on the machine and on who had what in hand"
 
 
 def in_flight(stack: Stack) -> int:
