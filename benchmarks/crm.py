@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,7 +47,11 @@ class EmulatedCrms:
 
     def set_latency(self, milliseconds: float) -> None:
         """Let every vendor call take this long."""
-        self._call("PUT", "faults", {"endpoints": {"*": {"latency": milliseconds}}})
+        self.set_faults({"*": {"latency": milliseconds}})
+
+    def set_faults(self, endpoints: Mapping[str, Any]) -> None:
+        """Replace the emulators' fault plan."""
+        self._call("PUT", "faults", {"endpoints": dict(endpoints)})
 
     def create(self, count: int, *, salesforce_share: float = 0.5) -> list[Lead]:
         """Create records of people whom no other record names, of both systems by turns."""

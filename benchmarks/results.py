@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import ge, gt, le, lt
 from pathlib import Path
 from typing import Any
 
 from benchmarks.stats import KEPT_SAMPLES, summary
 
+_COMPARE = {"<": lt, "<=": le, ">": gt, ">=": ge}
 HEADER = ("figure", "target", "measured", "verdict")
 
 
@@ -21,20 +23,19 @@ class Figure:
     measured: float
     unit: str
     limit: float | None = None
-    inclusive: bool = False  # "at most" rather than "less than"
+    sign: str = "<"  # how the measured number must stand to the limit
 
     @property
     def verdict(self) -> str:
         """Return "met", "MISSED" or "-"."""
         if self.limit is None:
             return "-"
-        met = self.measured <= self.limit if self.inclusive else self.measured < self.limit
-        return "met" if met else "MISSED"
+        return "met" if _COMPARE[self.sign](self.measured, self.limit) else "MISSED"
 
     @property
     def target(self) -> str:
         """Return the target in words."""
-        return "-" if self.limit is None else f"{'<=' if self.inclusive else '<'} {number(self.limit)} {self.unit}"
+        return "-" if self.limit is None else f"{self.sign} {number(self.limit)} {self.unit}"
 
     def row(self) -> tuple[str, ...]:
         """Return the figure as a line of a table."""
@@ -55,11 +56,20 @@ class Result:
     details: dict[str, Any] = field(default_factory=dict)
 
     def add(
-        self, name: str, measured: float, unit: str, *, below: float | None = None, at_most: float | None = None
+        self,
+        name: str,
+        measured: float,
+        unit: str,
+        *,
+        below: float | None = None,
+        at_most: float | None = None,
+        above: float | None = None,
+        at_least: float | None = None,
     ) -> None:
-        """Add a figure."""
-        limit = below if at_most is None else at_most
-        self.figures.append(Figure(name, measured, unit, limit, inclusive=at_most is not None))
+        """Add a figure, with one limit at the most."""
+        limits = {"<": below, "<=": at_most, ">": above, ">=": at_least}
+        sign, limit = next(((s, value) for s, value in limits.items() if value is not None), ("<", None))
+        self.figures.append(Figure(name, measured, unit, limit, sign))
 
     def as_data(self) -> dict[str, Any]:
         """Return it for JSON."""
