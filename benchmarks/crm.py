@@ -108,10 +108,12 @@ def single_deliveries(leads: Sequence[Lead], ports: Ports) -> list[bytes]:
     ]
 
 
-def hubspot_delivery(leads: Sequence[Lead], ports: Ports) -> bytes:
+def hubspot_delivery(leads: Sequence[Lead], ports: Ports, source: str = "CRM_UI") -> bytes:
     """Return one HubSpot call with an event for each lead; its signature is good for five minutes."""
     path = "/webhooks/hubspot"
-    events = [contact_creation(int(lead.record_id), int(lead.record_id), lead.created_ms) for lead in leads]
+    events = [
+        contact_creation(int(lead.record_id), int(lead.record_id), lead.created_ms, source=source) for lead in leads
+    ]
     secret, url = sandbox_variables(ports)["HUBSPOT_CLIENT_SECRET"], ports.gateway_url + path
     return _request(path, *build_hubspot_delivery(events, secret, url, round(time.time() * 1_000)))
 
