@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,9 +49,9 @@ class EmulatedCrms:
         """Let every vendor call take this long."""
         self.set_faults({"*": {"latency": milliseconds}})
 
-    def set_faults(self, endpoints: dict[str, dict[str, Any]]) -> None:
-        """Replace the fault plan: endpoints or patterns of them (``apollo.*``), each with what differs."""
-        self._call("PUT", "faults", {"endpoints": endpoints})
+    def set_faults(self, endpoints: Mapping[str, Any]) -> None:
+        """Replace the emulators' fault plan."""
+        self._call("PUT", "faults", {"endpoints": dict(endpoints)})
 
     def create(self, count: int, *, salesforce_share: float = 0.5) -> list[Lead]:
         """Create records of people whom no other record names, of both systems by turns."""
