@@ -147,7 +147,16 @@ def main() -> None:
     """Serve on a port of this machine."""
     app = create_app(dict(os.environ))
     port = int(sys.argv[1])
-    uvicorn.run(app, host="127.0.0.1", port=port, loop="uvloop", http="httptools", ws="none", log_level="warning")
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_level="warning",
+        timeout_keep_alive=75,
+    )
 
 
 if __name__ == "__main__":
