@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from benchmarks.machine import PROJECT
+from enrichment_dagster.settings import Settings, parse_config
 
 _HIGHEST_CONCURRENCY = 1_000
 _RICH_USD = 1_000_000.0
@@ -39,3 +42,10 @@ def write_configuration(folder: Path) -> Path:
     path = folder / "enrichment.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path
+
+
+def changed(settings: Settings, change: Callable[[dict[str, Any]], None]) -> Settings:
+    """Return settings whose configuration differs from the file's."""
+    config = yaml.safe_load(settings.config_path.read_text(encoding="utf-8"))
+    change(config)
+    return replace(settings, config=parse_config(yaml.safe_dump(config)))

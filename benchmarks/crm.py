@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,9 +49,9 @@ class EmulatedCrms:
         """Let every vendor call take this long."""
         self.set_faults({"*": {"latency": milliseconds}})
 
-    def set_faults(self, endpoints: dict[str, dict[str, Any]]) -> None:
-        """Replace the fault plan: endpoints or patterns of them (``apollo.*``), each with what differs."""
-        self._call("PUT", "faults", {"endpoints": endpoints})
+    def set_faults(self, endpoints: Mapping[str, Any]) -> None:
+        """Replace the emulators' fault plan."""
+        self._call("PUT", "faults", {"endpoints": dict(endpoints)})
 
     def create(self, count: int, *, salesforce_share: float = 0.5) -> list[Lead]:
         """Create records of people whom no other record names, of both systems by turns."""
@@ -108,10 +108,12 @@ def single_deliveries(leads: Sequence[Lead], ports: Ports) -> list[bytes]:
     ]
 
 
-def hubspot_delivery(leads: Sequence[Lead], ports: Ports) -> bytes:
+def hubspot_delivery(leads: Sequence[Lead], ports: Ports, source: str = "CRM_UI") -> bytes:
     """Return one HubSpot call with an event for each lead; its signature is good for five minutes."""
     path = "/webhooks/hubspot"
-    events = [contact_creation(int(lead.record_id), int(lead.record_id), lead.created_ms) for lead in leads]
+    events = [
+        contact_creation(int(lead.record_id), int(lead.record_id), lead.created_ms, source=source) for lead in leads
+    ]
     secret, url = sandbox_variables(ports)["HUBSPOT_CLIENT_SECRET"], ports.gateway_url + path
     return _request(path, *build_hubspot_delivery(events, secret, url, round(time.time() * 1_000)))
 

@@ -38,7 +38,8 @@ class Person:
 def all_people(seed: int = 7) -> list[Person]:
     """Return the business people of the emulators' world; those first of whom no two share a company."""
     met: set[int] = set()
-    first, later = [], []
+    first: list[Person] = []
+    later: list[Person] = []
     for person in World(seed, PEOPLE, COMPANIES).all_people:
         if person.company is not None:
             (later if person.company.index in met else first).append(Person(person.email, person.company.name))

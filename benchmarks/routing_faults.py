@@ -12,6 +12,10 @@ from benchmarks.servers import Change, gateway
 from benchmarks.stack import Installation
 
 _GOOD = frozenset({"enriched", "partial", "cached"})
+_PROVIDERS = ("clearbit", "apollo")
+_WANTED = frozenset({"company_name", "company_domain", "industry", "employees"})
+"""The fields of the shipped plan for routing. Answers hold more, of which none is waited for."""
+
 _LOOKUPS = ("apollo.people_match", "apollo.organization_enrich", "clearbit.combined_find")
 """The emulated calls of the shipped plan for routing."""
 
@@ -21,7 +25,7 @@ def hanging_provider(place: Installation, people: Sequence[Person], result: Resu
     sizes = result.parameters["hanging_provider"]
     latency = {"latency": sizes["provider_ms"]}
     lost, bad, slowest = 0, 0, 0.0
-    for name in ("clearbit", "apollo"):
+    for name in _PROVIDERS:
         place.crms.set_faults({"*": latency})
         expected = _fields(_window(place, people, sizes, f"without-{name}", change=_without(name)))
         place.crms.set_faults({"*": latency, f"{name}.*": {"hang_rate": 1.0, "hang_seconds": 30.0}})
@@ -93,9 +97,13 @@ def _without(provider: str) -> Change:
 
 
 def _fields(window: Window) -> list[set[str]]:
+    """Return for each answer the wanted fields that a provider had."""
     if window.refused:
         raise RuntimeError(f"{window.refused} answers are missing of the run that the others are compared with")
-    return [set(answer["data"]) for answer in window.answers()]
+    return [
+        {name for name, told in answer["provenance"].items() if name in _WANTED and told["provider"] in _PROVIDERS}
+        for answer in window.answers()
+    ]
 
 
 def _lacking(expected: Sequence[set[str]], answers: Sequence[dict[str, Any]]) -> int:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from statistics import median
 
 from sqlalchemy import func, select
 
 from benchmarks.burst import wait_for_runs
-from benchmarks.crm import Lead
+from benchmarks.crm import Lead, hubspot_delivery
 from benchmarks.enrich import DEADLINE_SECONDS, Person, Window, drive, request, warm_up
 from benchmarks.journey import warm_up as warm_up_stack
+from benchmarks.load import send
 from benchmarks.results import Result
 from benchmarks.routing_speed import WARM_UP
 from benchmarks.servers import Server
 from benchmarks.stack import Installation
 from benchmarks.usage import tree
-from enrichment_dagster.domain.event import Event, RecordRef
-from enrichment_dagster.store.journal import open_journal
 from enrichment_dagster.store.tables import work
 
 _DONE_SECONDS = 300.0
+_PER_CALL = 100
+_CALLS_PER_SECOND = 20.0
 
 
 def beside_import(place: Installation, people: Sequence[Person], result: Result) -> None:
@@ -53,24 +52,16 @@ def beside_import(place: Installation, people: Sequence[Person], result: Result)
 
 
 def import_rows(place: Installation, leads: Sequence[Lead]) -> None:
-    """Put one event for each record into the journal, for the standard lane."""
-    now, journal = datetime.now(UTC), open_journal(place.settings)
-    events = [
-        Event(
-            event_id=f"evt_import_{lead.record_id}",
-            dedup_key=f"import:{lead.key}",
-            event_type="lead_created",
-            source="import",
-            subject=RecordRef(lead.system, "contact", lead.record_id),
-            occurred_at=now,
-            received_at=now,
-        )
-        for lead in leads
-    ]
-    try:
-        asyncio.run(journal.append(events))
-    finally:
-        journal.close()
+    """Announce records as HubSpot announces a list import: a hundred a call, all within seconds.
+
+    Raises:
+        RuntimeError: the gateway refused a call.
+    """
+    groups = [leads[first : first + _PER_CALL] for first in range(0, len(leads), _PER_CALL)]
+    calls = [hubspot_delivery(group, place.ports, "IMPORT") for group in groups]
+    sent = send(place.ports.gateway, calls, [number / _CALLS_PER_SECOND for number in range(len(calls))])
+    if not all(exchange.accepted for exchange in sent):
+        raise RuntimeError("the gateway refused a part of the import")
 
 
 def _judge(result: Result, quiet: Sequence[Window], busy: Sequence[Window], left: Sequence[int]) -> None:

@@ -19,7 +19,10 @@ from benchmarks.command import BASE_PORT, results_folder  # noqa: E402
 from benchmarks.report import README, update_readme  # noqa: E402
 from benchmarks.results import HEADER, load_results, table  # noqa: E402
 
-NAMES = ("engine", "latency", "burst", "rest", "growth", "intake", "routing")
+NAMES = (
+    "engine", "engine_bulk", "engine_overhead", "engine_errors",
+    "latency", "burst", "rest", "growth", "intake", "routing",
+)  # fmt: skip
 QUIET_LOAD = 0.6
 _TIMEOUT_SECONDS = 1_200
 

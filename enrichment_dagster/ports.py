@@ -310,7 +310,7 @@ class AttemptRequest:
     send_before: datetime | None = None  # a later call would be of no use
     role: str = ""  # "hedge": sent because the call before it was slow
     calls_back: bool = False  # the answer comes to a callback URL
-    lookup: str = ""  # this and the query are kept while the answer is pending
+    lookup: str = ""  # this and the query are kept while the answer to a call that calls back is pending
     query: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0  # its share of a call: less than one where several queries go in one
 
@@ -387,6 +387,7 @@ class Settlement:
     cost_micros: int = 0
     retry_after_seconds: float | None = None
     cache: CachePolicy = CachePolicy(0.0, 0.0)
+    speaks: bool = True  # of several attempts that one call served, the one that stands for it in the provider's health
     lookup: str = ""  # this and the query are kept while an answer is pending
     query: Mapping[str, Any] = field(default_factory=dict)
 

@@ -17,6 +17,8 @@ from enrichment_dagster.ports import RecordMapper, RoutingConclusion, RoutingSto
 
 _EVERY_SECONDS = 0.1
 _MOST_TOGETHER = 200
+_MOST_IN_A_COMMIT = 25
+"""Calls that are to be sent wait for the commit under way: it must be short."""
 
 _log = structlog.get_logger(__name__)
 
@@ -77,7 +79,8 @@ class Concluder:
         try:
             # Data frames take 10 ms, in which no webhook would be answered.
             found: list[RoutingConclusion] = await self._aside(conclusions, batch, self._mapper, self._validate, now)
-            await self._store.conclude(found, now)
+            for first in range(0, len(found), _MOST_IN_A_COMMIT):
+                await self._store.conclude(found[first : first + _MOST_IN_A_COMMIT], now)
         except Exception:  # noqa: BLE001 - their reservations run out, and the standard lane takes them
             _log.exception("routing results could not be stored", events=len(batch))
             return

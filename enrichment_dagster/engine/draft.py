@@ -35,6 +35,8 @@ class Draft:
     ids: dict[str, str] = field(default_factory=dict)  # vendors' own ids, from their answers
     steps: dict[str, Step] = field(default_factory=dict)  # what became of each lookup, by its name
     awaits: list[str] = field(default_factory=list)  # attempts whose answers come later
+    _query: Query | None = None
+    _asked_with: Mapping[str, FieldValue] | None = None  # the values that the query was made of
 
     @property
     def bought(self) -> list[str]:
@@ -44,6 +46,11 @@ class Draft:
     def query(self) -> Query:
         """Return what a provider can be asked by, with all that is known by now."""
         values = self.knowledge.values
+        if self._query is None or self._asked_with is not values or self._query.ids != self.ids:
+            self._query, self._asked_with = self._make_query(values), values
+        return self._query
+
+    def _make_query(self, values: Mapping[str, FieldValue]) -> Query:
         company = self.knowledge.company_key or ""
         return Query(
             email=_text(values, "email"),
@@ -135,5 +142,6 @@ def _text(values: Mapping[str, FieldValue], name: str) -> str | None:
 def add_step(draft: Draft, step: Step) -> None:
     """Note what became of a lookup; asked again (about another subject), the costs add up."""
     before = draft.steps.get(step.lookup)
-    cost = step.cost_micros + (before.cost_micros if before else 0)
-    draft.steps[step.lookup] = replace(step, cost_micros=cost)
+    if before is not None and before.cost_micros:
+        step = replace(step, cost_micros=step.cost_micros + before.cost_micros)
+    draft.steps[step.lookup] = step

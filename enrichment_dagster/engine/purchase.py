@@ -11,7 +11,7 @@ from typing import Any
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.billing import cost_of, cost_of_failure
-from enrichment_dagster.engine.bulk import BulkCaller
+from enrichment_dagster.engine.bulk import BulkCaller, Outcome
 from enrichment_dagster.engine.late import stored_query
 from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.engine.waiting import acquired, first_done
@@ -137,10 +137,10 @@ class Buyer:
             line.release()
         return begun
 
-    async def fetch(self, lookup: Lookup, query: Query, timeout_seconds: float, callback_url: str) -> Answer | Pending:
+    async def fetch(self, lookup: Lookup, query: Query, timeout_seconds: float, callback_url: str) -> Outcome:
         """Make the call, together with others where the vendor has a bulk endpoint."""
         if not self._bulk or lookup.bulk_size == 1:
-            return await lookup.fetch(query, timeout_seconds, callback_url)
+            return Outcome(await lookup.fetch(query, timeout_seconds, callback_url))
         caller = self._callers.setdefault(lookup.name, BulkCaller(lookup, self._clock))
         return await caller.fetch(query, timeout_seconds)
 
@@ -171,7 +171,7 @@ class _Call:
                 return self._without_call(begun)
             outcome = await self._send(begun)
             if isinstance(outcome, Purchase):
-                return replace(outcome, cost_micros=self._cost + outcome.cost_micros)
+                return replace(outcome, cost_micros=self._cost + outcome.cost_micros) if self._cost else outcome
             failures += 1
             self._cost += cost_of_failure(self._lookup, outcome.error)
             delay = self._delay(failures, outcome.error)
@@ -194,7 +194,7 @@ class _Call:
             role=self._asker.role,
             calls_back=lookup.calls_back,
             lookup=lookup.name,
-            query=stored_query(query),
+            query=stored_query(query) if lookup.calls_back else {},
             weight=1 / lookup.bulk_size if self._buyer._bulk else 1.0,
         )
 
@@ -217,15 +217,16 @@ class _Call:
         self._hurried = timeout < self._lookup.timeout_seconds
         url = self._buyer._callback_url(self._key.provider, opened.callback_token) if opened.callback_token else ""
         try:
-            answer = await self._buyer.fetch(self._lookup, self._query, timeout, url)
+            outcome = await self._buyer.fetch(self._lookup, self._query, timeout, url)
         except ProviderError as error:
-            return _Failure(error, self._elapsed_ms(started))
+            outcome = Outcome(error)
         except Exception as error:  # noqa: BLE001 - a fault of an adapter must cost one call, not the batch
-            fault = ProviderError("adapter_fault", type(error).__name__, transient=False)
-            return _Failure(fault, self._elapsed_ms(started))
-        if isinstance(answer, Pending):
-            return await self._settle_pending(opened, answer, started)
-        return await self._settle_answer(opened, answer, started)
+            outcome = Outcome(ProviderError("adapter_fault", type(error).__name__, transient=False))
+        if isinstance(outcome.result, ProviderError):
+            return _Failure(outcome.result, self._elapsed_ms(started), outcome.speaks)
+        if isinstance(outcome.result, Pending):
+            return await self._settle_pending(opened, outcome.result, started)
+        return await self._settle_answer(opened, outcome.result, started, speaks=outcome.speaks)
 
     def _timeout(self) -> float:
         if self._asker.outlives:
@@ -249,7 +250,7 @@ class _Call:
         )
         return Purchase(None, self._clock.now(), latency_ms=self._elapsed_ms(started), awaits=opened.attempt_id)
 
-    async def _settle_answer(self, opened: Opened, answer: Answer, started: float) -> Purchase:
+    async def _settle_answer(self, opened: Opened, answer: Answer, started: float, *, speaks: bool) -> Purchase:
         cost = cost_of(self._lookup, answer)
         await self._settle(
             opened,
@@ -259,6 +260,7 @@ class _Call:
             http_status=answer.http_status,
             cost_micros=cost,
             cache=self._policy,
+            speaks=speaks,
         )
         return Purchase(answer, self._clock.now(), cost, self._elapsed_ms(started))
 
@@ -276,6 +278,7 @@ class _Call:
                 cost_micros=cost_of_failure(self._lookup, error),
                 retry_after_seconds=error.retry_after_seconds,
                 cache=self._policy if final and not ours else _NO_MEMORY,
+                speaks=failure.speaks,
             )
         )
 
@@ -301,6 +304,7 @@ class _Call:
 class _Failure:
     error: ProviderError
     latency_ms: int
+    speaks: bool
 
 
 def _has_to_queue(begun: object) -> bool:

@@ -146,10 +146,13 @@ class SqlLedger:
             _note_pending(connection, known, held, now)
             remember(connection, known, now)
             # How long a late answer took says nothing of the provider's health.
-            self._observe(connection, [i for i in known if held[i.attempt_id]["state"] != "pending"], now)
+            telling = [item for item in known if item.speaks and held[item.attempt_id]["state"] != "pending"]
+            self._observe(connection, telling, now)
         return [None] * len(settlements)
 
     def _observe(self, connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
+        if not settlements:
+            return
         states = ProviderStates(connection, {item.key.provider for item in settlements}, now)
         for item in settlements:
             states.observe(item.key.provider, self._policies.of(item.key.provider), _report(item))

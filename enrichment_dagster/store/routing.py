@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.dispatch import pump_into
 from enrichment_dagster.store.pending import register_waiters
 from enrichment_dagster.store.result_rows import outbox_row, quarantine_rows, step_as_json, value_rows
-from enrichment_dagster.store.rows import dialect_insert, event_columns, next_rev
+from enrichment_dagster.store.rows import event_columns, insert_new, next_rev
 from enrichment_dagster.store.tables import field_values, outbox, quarantine, work
 
 
@@ -57,13 +57,14 @@ class SqlRoutingStore:
         now_ms, items = to_ms(batch.finished_at), batch.conclusions
         mine = _still_reserved(connection, [item.enrichment.item.event.event_id for item in items])
         rev = next_rev(connection)
-        rows = [self._routing_row(item, now_ms, rev) for item in items]
+        ends = [self._ended(item, now_ms) for item in items]
+        rows = [_routing_row(item, end, rev) for item, end in zip(items, ends, strict=True)]
         fresh = _insert_new(connection, rows)
         _store_results(connection, [item for item in items if item.enrichment.item.work_id in fresh], rev, now_ms)
         _hand_on(connection, [i.enrichment.item.event.event_id for i in items if i.goes_on], mine, now_ms, rev)
         ended = [
-            {"b_id": event_id, "b_rev": rev, **{f"b_{name}": v for name, v in self._ended(item, now_ms).items()}}
-            for item in items
+            {"b_id": event_id, "b_rev": rev, **{f"b_{name}": v for name, v in end.items()}}
+            for item, end in zip(items, ends, strict=True)
             if not item.goes_on and (event_id := item.enrichment.item.event.event_id) in mine
         ]
         if ended:
@@ -78,20 +79,6 @@ class SqlRoutingStore:
         """Turn the journal's events into work, if no tick was quicker."""
         while pump_into(connection, self._journal, now):
             pass
-
-    def _routing_row(self, item: RoutingConclusion, now_ms: int, rev: int) -> dict[str, Any]:
-        event, decision = item.enrichment.item.event, item.enrichment.routing
-        return {
-            **event_columns(event),
-            **self._ended(item, now_ms),
-            "work_id": item.enrichment.item.work_id,
-            "seq": 0,
-            "kind": str(WorkKind.ROUTING),
-            "day": event.received_at.date().isoformat(),
-            "due_at_ms": to_ms(event.received_at),
-            "routing": None if decision is None else {**asdict(decision), "reasons": list(decision.reasons)},
-            "rev": rev,
-        }
 
     def _ended(self, item: RoutingConclusion, now_ms: int) -> dict[str, Any]:
         enrichment = item.enrichment
@@ -108,6 +95,21 @@ class SqlRoutingStore:
         }
 
 
+def _routing_row(item: RoutingConclusion, end: Mapping[str, Any], rev: int) -> dict[str, Any]:
+    event, decision = item.enrichment.item.event, item.enrichment.routing
+    return {
+        **event_columns(event),
+        **end,
+        "work_id": item.enrichment.item.work_id,
+        "seq": 0,
+        "kind": str(WorkKind.ROUTING),
+        "day": event.received_at.date().isoformat(),
+        "due_at_ms": to_ms(event.received_at),
+        "routing": None if decision is None else {**asdict(decision), "reasons": list(decision.reasons)},
+        "rev": rev,
+    }
+
+
 def _still_reserved(connection: Connection, event_ids: Sequence[str]) -> frozenset[str]:
     """Lock and return the events that no lane has taken or touched since they came.
 
@@ -121,7 +123,7 @@ def _still_reserved(connection: Connection, event_ids: Sequence[str]) -> frozens
 
 def _insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[str]:
     """Store the routing's own work; returns what was not there yet."""
-    statement = dialect_insert(connection, work).on_conflict_do_nothing().returning(work.c.work_id)
+    statement = insert_new(connection, work).returning(work.c.work_id)
     return frozenset(connection.execute(statement, list(rows)).scalars()) if rows else frozenset()
 
 
@@ -134,7 +136,7 @@ def _store_results(connection: Connection, items: Sequence[RoutingConclusion], r
     )
     for table, rows in tables:
         if rows:
-            connection.execute(dialect_insert(connection, table).on_conflict_do_nothing(), rows)
+            connection.execute(insert_new(connection, table), rows)
     awaited = [(attempt, item.item.work_id) for item in found for attempt in item.awaits]
     if awaited:
         register_waiters(connection, awaited, rev, now_ms)

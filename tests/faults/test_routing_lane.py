@@ -17,7 +17,7 @@ from enrichment_dagster.sandbox.world import World
 from enrichment_dagster.store.tables import attempts, work
 from enrichment_dagster.supervise.environment import sandbox_variables
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 ROUTED_WITHIN_SECONDS = 3.0
 WORKERS = 2
@@ -95,14 +95,14 @@ def test_a_worker_that_dies_is_replaced_and_its_leads_are_finished(stack: Stack)
     assert all(lead.accepted for lead in stack.sent)
     url = f"{stack.ports.gateway_url}/readyz"
     wait_for("two workers again", 30, lambda: ask("GET", url)["checks"]["workers"]["detail"] == "2 of 2 run")
-    stack.settle(90)
+    stack.settle(150)
     with stack.stores.ops.read() as connection:
         routed = connection.execute(select(func.count()).where(work.c.kind == "routing")).scalar_one()
     account = audit(stack, World(), warehouse=False)
     print(f"\n{routed} routings; {account}")
-    assert [problem for problem in account.problems if not problem.startswith("not the right outcome")] == []
+    assert account.problems == []
     assert account.repeated_calls <= account.calls_in_flight_at_kills
-    assert routed > 10
+    assert routed, "there was something to lose; how much depends on the machine and on who had what in hand"
 
 
 def in_flight(stack: Stack) -> int:

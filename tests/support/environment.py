@@ -13,6 +13,7 @@ SANDBOX_KEYS = {
     "SALESFORCE_CLIENT_SECRET": "sandbox-secret",
     "HUBSPOT_CLIENT_SECRET": "sandbox-webhook-secret",
     "SALESFORCE_FLOW_SECRET": "sandbox-flow-secret",
+    "ENRICH_API_KEY": "sandbox-enrich-key",
 }
 
 # Read by the tests themselves, and harmless to the product.

@@ -49,6 +49,7 @@ SECRETS = {
     "SALESFORCE_CLIENT_SECRET": "salesforce-secret-0001",
     "HUBSPOT_CLIENT_SECRET": "test-client-secret-0001",
     "SALESFORCE_FLOW_SECRET": "flow-secret-0001",
+    "ENRICH_API_KEY": "enrich-key-0001",
 }
 
 

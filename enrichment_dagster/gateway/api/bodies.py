@@ -16,7 +16,10 @@ _LARGEST = 2**53 - 1  # what every JSON reader takes exactly; larger numbers bec
 
 def encode(content: Any) -> bytes:
     """Return JSON, whatever a provider's values hold."""
-    return orjson.dumps(_plain(content))
+    try:
+        return orjson.dumps(content, option=orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError:  # broken characters, large numbers: rare, and looking for them is dear
+        return orjson.dumps(_plain(content))
 
 
 def answer_body(result: RoutingResult) -> dict[str, Any]:

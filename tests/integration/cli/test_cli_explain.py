@@ -240,6 +240,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "cost_usd",
         "latency",
         "timeline",
+        "routing",
         "batches",
         "calls",
         "reused",

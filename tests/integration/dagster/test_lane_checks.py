@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -10,10 +11,11 @@ from support.dagster_lane import LANE, LaneRig
 from support.dagster_product import Product
 
 from enrichment_dagster.definitions import defs
+from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.gateway.housekeeping import CheckReporter
-from enrichment_dagster.monitoring.checks import COVERAGE, LATENCY, VIOLATIONS
+from enrichment_dagster.monitoring.checks import COVERAGE, LATENCY, ROUTING, VIOLATIONS
 from enrichment_dagster.reporting import DagsterReporter
-from enrichment_dagster.verdicts import CHECKS, evaluate
+from enrichment_dagster.verdicts import CHECKS, evaluate, evaluate_all, routing_key
 
 ASSET = dg.AssetKey(LANE.asset)
 
@@ -100,6 +102,37 @@ def test_an_event_type_without_a_lane_has_no_check_to_report_to(
     for verdict in evaluate(rig.health, "lead_created", config, list(CHECKS), rig.clock.now()):
         reporter.report("visit_created", verdict)
     assert instance.get_asset_keys() == []
+
+
+# --- what the gateway routes -----------------------------------------------------------------------------------------
+
+
+def test_what_was_routed_is_one_materialization_with_numbers_and_no_run(
+    reporter: DagsterReporter, instance: dg.DagsterInstance
+) -> None:
+    counts = RoutingCounts(Counter(enriched=2, cached=1), deque([400.0, 500.0, 8.0]), 90_000, overloaded=4)
+    assert reporter.report_routing(counts) == [routing_key("lead_created")]
+    stored = instance.get_latest_materialization_event(dg.AssetKey("lead_routing"))
+    assert stored is not None
+    assert stored.asset_materialization is not None
+    numbers = {name: found.value for name, found in stored.asset_materialization.metadata.items()}
+    assert numbers["leads"] == 3
+    assert numbers["overloaded"] == 4
+    assert numbers["cost_usd"] == 0.09
+    assert (numbers["p50_ms"], numbers["p95_ms"], numbers["p99_ms"]) == (400, 500, 500)
+    assert instance.get_runs_count() == 0
+
+
+def test_the_verdict_on_routing_belongs_to_its_own_asset(
+    rig: LaneRig, reporter: DagsterReporter, instance: dg.DagsterInstance
+) -> None:
+    types, key = rig.settings.config.event_types, routing_key("lead_created")
+    assert key not in evaluate_all(rig.health, types, rig.clock.now()), "this configuration has no routing plan"
+    (verdict,) = evaluate(rig.health, "lead_created", types["lead_created"], [ROUTING], rig.clock.now())
+    reporter.report(key, verdict)
+    check = dg.AssetCheckKey(dg.AssetKey("lead_routing"), ROUTING)
+    stored = instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
+    assert stored[check].event is not None
 
 
 # --- freshness -------------------------------------------------------------------------------------------------------

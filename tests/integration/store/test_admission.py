@@ -189,6 +189,12 @@ class TestHealth:
         standings = await SqlStandings(other.ops, other.clock, other.policies).current()
         assert standings["apollo"].open
 
+    async def test_many_queries_of_one_failed_call_are_one_failure(self, rig, fragile):
+        opened = [await rig.begin(subject(number)) for number in range(5)]
+        for number, attempt in enumerate(opened):
+            await settle(rig, attempt, subject(number), "error", reason="unavailable", speaks=number == 0)
+        assert isinstance(await rig.begin(subject(6)), Opened)
+
     async def test_after_a_while_one_call_of_one_process_finds_out(self, rig, other, fragile):
         await self.fail(rig, 1, 2, 3)
         rig.clock.advance(15.5)

@@ -201,3 +201,29 @@ async def test_the_bill_follows_the_providers_terms(ask, ledger, charge, step, c
 async def test_every_try_that_may_have_been_served_is_on_the_bill(ask, ledger):
     purchase = await ask(ScriptedLookup(steps=[NO_ANSWER, NO_ANSWER, HIT], charge=Charge.ON_CALL))
     assert purchase.cost_micros == sum(item.cost_micros for item in ledger.settled) == 60_000
+
+
+class TestBulkCalls:
+    """Queries that go in one call share its bill of health: the provider was asked once."""
+
+    async def settled_of(self, *steps):
+        clock = ManualClock()
+        ledger = MemoryLedger(clock)
+        lookup = ScriptedLookup(steps=steps, bulk_size=len(steps))
+        buyer = Buyer(ledger, clock, RetryPolicy(1, 0.5, 8.0), CachePolicy(60.0, 60.0), random.Random(1), bulk=True)
+        queries = [Query(email=f"p{n}@acme.com") for n in range(len(steps))]
+        async with asyncio.TaskGroup() as group:
+            for query in queries:
+                asker = Asker(f"evt-{query.email}", "work", clock.monotonic() + 60)
+                group.create_task(buyer.ask(lookup, query, lookup.subject(query), asker))
+        assert lookup.bulk_calls == [len(steps)]
+        return ledger.settled
+
+    async def test_one_query_of_a_failed_call_tells_of_the_provider(self):
+        settled = await self.settled_of(*[DOWN] * 10)
+        assert [s.outcome for s in settled] == ["error"] * 10
+        assert [s.speaks for s in settled].count(True) == 1
+
+    async def test_a_row_that_is_refused_is_no_failure_of_the_call(self):
+        settled = await self.settled_of(DOWN, MISS, MISS)
+        assert [s.outcome for s in settled if s.speaks] == ["miss"]
