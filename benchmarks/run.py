@@ -24,7 +24,7 @@ NAMES = (
     "latency", "burst", "rest", "growth", "intake", "routing",
 )  # fmt: skip
 QUIET_LOAD = 0.6
-_TIMEOUT_SECONDS = 1_200
+_TIMEOUT_SECONDS = 2_400
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,7 +44,7 @@ def main(
     base_port: int,
     quiet_seconds: float,
 ) -> None:
-    """Measure what the targets speak of; without names all of it (about fifteen minutes)."""
+    """Measure what the targets speak of; without names all of it (about half an hour)."""
     folder = results_folder(quick, results)
     if report:
         update_readme(README, load_results(folder))

@@ -91,6 +91,7 @@ def _phone(raw: Any) -> str:
     return normalise_phone(_text(raw))
 
 
+@lru_cache(maxsize=20_000)
 def normalise_phone(raw: str, region: str | None = None) -> str:
     """Return the number in E.164; ``region`` (ISO 3166, e.g. "US") is needed where the text has no country code.
 
