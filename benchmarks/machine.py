@@ -14,7 +14,7 @@ import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = (
-    *("dagster", "polars", "duckdb", "pandera", "aiohttp", "sqlalchemy"),
+    *("dagster", "polars", "duckdb", "pandera", "httpx", "aiohttp", "sqlalchemy"),
     *("fastapi", "uvicorn", "uvloop", "pydantic"),
 )
 

@@ -18,7 +18,7 @@ from structlog.typing import EventDict, Processor
 from enrichment_dagster.masking import Masker
 
 _HEARD = ("uvicorn", "uvicorn.error")  # whoever else ran a server in this process may have turned these down
-_QUIET = ("aiohttp.access", "alembic", "uvicorn.access", "asyncio")
+_QUIET = ("httpx", "httpcore", "aiohttp.access", "alembic", "uvicorn.access", "asyncio")
 
 
 def configure_logging(process: str, json: bool, secrets: Iterable[str] = ()) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from types import MappingProxyType
 
 from enrichment_dagster.domain.fields import FIELDS, FieldValue, Level, RejectedValue, Value
@@ -16,7 +17,7 @@ from enrichment_dagster.domain.outcome import MissingReason
 CandidateKey = tuple[str, str, str]
 """Field, provider and subject: of each provider's word on a field of a subject the better one is kept."""
 
-Rank = tuple[bool, int, bool, float, float, str, str, str]
+Rank = tuple[bool, int, bool, float, float]
 
 _WEIGHT: Mapping[MissingReason, int] = MappingProxyType({reason: n for n, reason in enumerate(
     (
@@ -33,7 +34,7 @@ _WEIGHT: Mapping[MissingReason, int] = MappingProxyType({reason: n for n, reason
 
 
 def rank(value: FieldValue) -> Rank:
-    """Return what candidates are compared by; the smallest wins. No two different values have the same rank.
+    """Return what candidates are compared by; the smaller one wins.
 
     Fresh before stale, then precedence (the CRM record, then the plan's order), verified before unverified, confidence,
     and the later answer.
@@ -44,10 +45,18 @@ def rank(value: FieldValue) -> Rank:
         value.verified_at is None,
         -value.confidence,
         -value.fetched_at.timestamp(),
-        value.provider,
-        value.subject_key,
-        repr((value.value, value.request_id, value.cost_micros, value.verified_at, value.expires_at)),
     )
+
+
+def is_better(one: FieldValue, other: FieldValue) -> bool:
+    """Say whether the first one counts. Of two different values exactly one is better: their text breaks a tie."""
+    first, second = rank(one), rank(other)
+    return first < second if first != second else _text(one) < _text(other)
+
+
+def _text(value: FieldValue) -> tuple[str, str, str]:
+    rest = (value.value, value.request_id, value.cost_micros, value.verified_at, value.expires_at)
+    return (value.provider, value.subject_key, repr(rest))
 
 
 def candidate_key(value: FieldValue) -> CandidateKey:
@@ -68,14 +77,16 @@ def merge(
 def absorb(candidates: dict[CandidateKey, FieldValue], key: CandidateKey, value: FieldValue) -> None:
     """Add a candidate in place, unless a better one with its key is there."""
     known = candidates.get(key)
-    if known is None or rank(value) < rank(known):
+    if known is None or is_better(value, known):
         candidates[key] = value
 
 
 def company_of(candidates: Iterable[FieldValue], default: str | None) -> str | None:
     """Return the subject key of the company that the person works for: the one of the best company domain."""
     domains = [value for value in candidates if value.field == "company_domain"]
-    return min(domains, key=rank).subject_key if domains else default
+    if not domains:
+        return default
+    return reduce(lambda best, value: value if is_better(value, best) else best, domains).subject_key
 
 
 def choose(candidates: Mapping[CandidateKey, FieldValue], default_company: str | None) -> dict[str, FieldValue]:
@@ -91,7 +102,7 @@ def choose(candidates: Mapping[CandidateKey, FieldValue], default_company: str |
         if is_others and value.precedence:
             continue
         known = best.get(value.field)
-        if known is None or rank(value) < rank(known):
+        if known is None or is_better(value, known):
             best[value.field] = value
     return best
 

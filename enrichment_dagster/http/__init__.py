@@ -1,4 +1,4 @@
-"""Outgoing HTTP: the only importer of aiohttp. Adapters use ``RemoteClients`` and what it opens."""
+"""Outgoing HTTP: the only importer of httpx and aiohttp. Adapters use ``RemoteClients`` and what it opens."""
 
 from enrichment_dagster.http.call import Call, Text
 from enrichment_dagster.http.client import RemoteClient, Reply

@@ -8,16 +8,17 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import orjson
 from pydantic import SecretStr
 
 from enrichment_dagster.http.egress import Origin
-from enrichment_dagster.http.transport import WireRequest
 
 Text = str | SecretStr
 """A header, parameter or form value."""
 
 NO_TEXTS: Mapping[str, Text] = MappingProxyType({})
+_CONNECT_SHARE = 0.9  # of the deadline; a connection later than that is of no use, and its failure is surely unsent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Call:
 
     def build(
         self, origin: Origin, headers: Mapping[str, Text], params: Mapping[str, Text], fields: Mapping[str, Text]
-    ) -> WireRequest:
+    ) -> httpx.Request:
         """Return the request, with the client's own headers, parameters and fields of a JSON object.
 
         Raises:
@@ -42,8 +43,13 @@ class Call:
         """
         query = urlencode(revealed({**params, **self.params}))
         content, content_type = self._content(fields)
-        own = revealed({**headers, **content_type, **self.headers})
-        return WireRequest(self.method, origin.url(self.path, query), own, content)
+        return httpx.Request(
+            self.method,
+            origin.url(self.path, query),
+            headers=revealed({**headers, **content_type, **self.headers}),
+            content=content,
+            extensions={"timeout": {"pool": self.timeout_seconds * _CONNECT_SHARE}},
+        )
 
     def secrets(self) -> Iterator[str]:
         """Return every secret that this call carries."""

@@ -10,24 +10,33 @@ from types import MappingProxyType
 from typing import Any
 
 import aiohttp
+import httpx
 
 from enrichment_dagster.errors import ConfigurationError, RemoteError
-from enrichment_dagster.http.body import ENCODINGS, read_body
+from enrichment_dagster.http.body import read_body
 from enrichment_dagster.http.call import NO_TEXTS, Call, Text, revealed, secret_texts
 from enrichment_dagster.http.egress import parse_origin
 from enrichment_dagster.http.failures import BodyTooLargeError, Failure, NotJsonError, classify
 from enrichment_dagster.http.redact import redact, vendor_message
 from enrichment_dagster.http.retry_after import parse_retry_after
 from enrichment_dagster.http.statuses import Rule, rule_for
-from enrichment_dagster.http.transport import Transport, WireRequest
+from enrichment_dagster.http.transport import build_transport
 
 MAX_BODY_BYTES = 2_000_000
 MAX_CONNECTIONS = 100
 _OK = range(200, 300)
 _NO_RULES: Mapping[int, Rule] = MappingProxyType({})
-_BASE_HEADERS = {"accept": "application/json", "accept-encoding": ENCODINGS, "user-agent": "enrichment-dagster"}
-_EXPECTED = (aiohttp.ClientError, OSError, TimeoutError, ValueError, BodyTooLargeError, NotJsonError)
-_CONNECT_SHARE = 0.9  # of the deadline; a connection later than that is of no use, and its failure is surely unsent
+_BASE_HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": "enrichment-dagster"}
+_EXPECTED = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+    ValueError,
+    BodyTooLargeError,
+    NotJsonError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class RemoteClient:
         max_body_bytes: int = MAX_BODY_BYTES,
         body_counts: bool = True,
         max_connections: int = MAX_CONNECTIONS,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.system = system
         self._origin = parse_origin(system, base_url)
@@ -71,7 +81,7 @@ class RemoteClient:
         self._statuses = statuses
         self._max_body_bytes = max_body_bytes
         self._body_counts = body_counts
-        self._transport = Transport(max_connections)
+        self._transport = transport or build_transport(max_connections)
 
     def __repr__(self) -> str:
         """Show where the client leads, and nothing that it carries."""
@@ -138,18 +148,17 @@ class RemoteClient:
         """Make the call. Failures are returned: an exception from here would carry URLs in its message and frames."""
         try:
             async with asyncio.timeout(call.timeout_seconds):
-                request = call.build(self._origin, self._headers, self._params, self._fields)
-                return await self._send(request, call.timeout_seconds * _CONNECT_SHARE)
+                return await self._send(call.build(self._origin, self._headers, self._params, self._fields))
         except _EXPECTED as error:
             return classify(error)
 
-    async def _send(self, request: WireRequest, connect_seconds: float) -> Reply:
-        response = await self._transport.send(request, connect_seconds)
+    async def _send(self, request: httpx.Request) -> Reply:
+        response = await self._transport.handle_async_request(request)
         try:
             body = await read_body(response, self._max_body_bytes, counts=self._body_counts)
-            return Reply(response.status, response.headers, body)
+            return Reply(response.status_code, response.headers, body)
         finally:
-            response.release()
+            await response.aclose()
 
 
 def _checked(system: str, headers: Mapping[str, Text]) -> Mapping[str, Text]:

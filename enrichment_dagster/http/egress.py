@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import aiohttp
+import httpx
 from aiohttp.abc import ResolveResult
-from yarl import URL
 
 from enrichment_dagster.errors import ConfigurationError
 
 _MAX_PORT = 65_535
 _FORBIDDEN_IN_PATH = frozenset("?#\\\r\n\t ")
-_AS_IT_IS = "/:@!$&'()*+,;=~%"
-_PLAIN_PATH = re.compile(r"(?:[A-Za-z0-9._/:@!$&'()*+,;=~-]|%[0-9A-Fa-f]{2})*")
-_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class EgressRefusedError(OSError):
@@ -33,8 +28,8 @@ class Origin:
     host: str
     port: int | None
 
-    def url(self, path: str, query: str = "") -> URL:
-        """Return the URL of a call; an empty path stands for the base URL itself, and the query is encoded already.
+    def url(self, path: str, query: str = "") -> httpx.URL:
+        """Return the URL of a call; an empty path stands for the base URL itself.
 
         Raises:
             EgressRefusedError: the path would lead away from this origin.
@@ -45,13 +40,10 @@ class Origin:
             or "/.." in path
             or "/./" in f"{path}/"  # would be taken out, and with it a segment
             or not _FORBIDDEN_IN_PATH.isdisjoint(path)
-            or not path.isprintable()
         ):
             raise EgressRefusedError("the path is not one below the base URL")
-        if not _PLAIN_PATH.fullmatch(path):
-            path = quote(_LONE_PERCENT.sub("%25", path), safe=_AS_IT_IS)
-        url = URL(f"{self.text}{path}?{query}" if query else f"{self.text}{path}", encoded=True)
-        if (url.host, url.explicit_port) != (self.host, self.port):
+        url = httpx.URL(f"{self.text}{path}?{query}" if query else f"{self.text}{path}")
+        if (url.host, url.port) != (self.host, self.port):
             raise EgressRefusedError("the URL leads to another host")
         return url
 
@@ -62,26 +54,17 @@ def parse_origin(system: str, base_url: str) -> Origin:
     Raises:
         ConfigurationError: it is no http(s) URL, holds credentials or a query, or would send secrets unencrypted.
     """
-    url = parse_url(base_url.strip().rstrip("/"))
-    if url is None:
-        raise ConfigurationError([f"{system}: the base URL is not a URL"])
-    if url.scheme not in {"http", "https"} or not url.host:
+    try:
+        url = httpx.URL(base_url.strip().rstrip("/"))
+    except httpx.InvalidURL:
+        raise ConfigurationError([f"{system}: the base URL is not a URL"]) from None
+    if url.scheme not in {"http", "https"} or not url.host or not 0 <= (url.port or 0) <= _MAX_PORT:
         raise ConfigurationError([f"{system}: the base URL must begin with https:// and name a host (and port)"])
-    if url.raw_user is not None or url.raw_password is not None or url.raw_query_string or url.raw_fragment:
+    if url.userinfo or url.query or url.fragment:
         raise ConfigurationError([f"{system}: the base URL may not hold credentials, a query or a fragment"])
     if url.scheme == "http" and not _is_near(url.host):
         raise ConfigurationError([f"{system}: the base URL must be https:// (keys would travel unencrypted)"])
-    port = None if url.is_default_port() else url.explicit_port
-    return Origin(text=str(url.with_port(port)).rstrip("/"), host=url.host, port=port)
-
-
-def parse_url(text: str) -> URL | None:
-    """Return an absolute or relative URL, or None where the text is none."""
-    try:
-        url = URL(text) if text.isprintable() and " " not in text else None
-        return None if url is None or not 0 <= (url.explicit_port or 0) <= _MAX_PORT else url
-    except ValueError:
-        return None
+    return Origin(text=str(url).rstrip("/"), host=url.host, port=url.port)
 
 
 def _is_near(host: str) -> bool:

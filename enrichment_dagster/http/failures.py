@@ -1,7 +1,8 @@
 """What a failed exchange means: exception -> reason, transient, and whether the request may have left this machine.
 
-Only what aiohttp raises before a byte of the request is written counts as unsent. Everything that is not certain counts
-as sent: a paid call may have been served.
+httpx-aiohttp 0.2 turns a refused connection, a DNS failure, a full pool and a server that hangs up AFTER the request
+all into ``httpx.ConnectTimeout``. Only aiohttp's own exception, the cause of httpx's, tells them apart, so that is what
+this table reads. Everything that is not certain counts as sent: a paid call may have been served.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import aiohttp
+import httpx
 
 from enrichment_dagster.http.egress import EgressRefusedError
 
@@ -34,6 +36,7 @@ _FAILURES: tuple[tuple[type[BaseException], Failure], ...] = (
     (EgressRefusedError, Failure("egress_refused", transient=False, maybe_sent=False)),
     (BodyTooLargeError, Failure("too_large", transient=False, maybe_sent=True)),
     (NotJsonError, Failure("malformed", transient=True, maybe_sent=True)),
+    (httpx.DecodingError, Failure("malformed", transient=True, maybe_sent=True)),
     # aiohttp raises these four only while it opens a connection, before a byte of the request is written.
     (aiohttp.ConnectionTimeoutError, Failure("connect_timeout", transient=True, maybe_sent=False)),
     (aiohttp.ClientConnectorDNSError, Failure("dns", transient=True, maybe_sent=False)),
@@ -52,7 +55,7 @@ _FAILURES: tuple[tuple[type[BaseException], Failure], ...] = (
 
 
 def classify(error: Exception) -> Failure:
-    """Return what an exception of the HTTP library means."""
+    """Return what an exception of the HTTP libraries means."""
     chain = _chain(error)
     for kind, failure in _FAILURES:
         if any(isinstance(link, kind) for link in chain):

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import aiohttp
-from yarl import URL
+import httpx
 
 from enrichment_dagster.errors import PayloadError, RemoteError
-from enrichment_dagster.http.egress import GuardedResolver, PublicResolver, is_public, parse_url
+from enrichment_dagster.http.egress import GuardedResolver, PublicResolver, is_public
 from enrichment_dagster.http.failures import classify
 from enrichment_dagster.http.retry_after import parse_retry_after
-from enrichment_dagster.http.transport import Transport, WireRequest
+from enrichment_dagster.http.transport import build_transport
 
 MAX_URL = 2_000
 _MAX_CONNECTIONS = 20
+_MAX_PORT = 65_535
 _HEADERS = {"content-type": "application/json", "user-agent": "enrichment-dagster", "connection": "close"}
-_EXPECTED = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+_EXPECTED = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -37,11 +38,19 @@ def checked_target(text: str, *, allow_loopback: bool) -> str:
     Raises:
         PayloadError: ``bad_callback_url``.
     """
-    url = parse_url(text)
-    if url is None:
-        raise _bad("it is not a URL")
-    has_user = url.raw_user is not None or url.raw_password is not None
-    if not url.host or has_user or url.raw_fragment or len(text) > MAX_URL or not text.isascii() or url.port == 0:
+    try:
+        url = httpx.URL(text)
+        port = url.port
+    except (httpx.InvalidURL, ValueError):
+        raise _bad("it is not a URL") from None
+    if (
+        not url.host
+        or url.userinfo
+        or url.fragment
+        or len(text) > MAX_URL
+        or not text.isascii()
+        or not 0 < (port or 1) <= _MAX_PORT
+    ):
         raise _bad("it must name a host, without user, password or fragment")
     if allow_loopback and url.host in _LOOPBACK and url.scheme in {"http", "https"}:
         return str(url)
@@ -61,7 +70,7 @@ class Outbound:
 
     def __init__(self, *, allow_loopback: bool = False) -> None:
         resolver = GuardedResolver if allow_loopback else PublicResolver
-        self._transport = Transport(_MAX_CONNECTIONS, resolver)
+        self._transport = build_transport(_MAX_CONNECTIONS, resolver)
         self._allow_loopback = allow_loopback
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> Receipt:
@@ -74,14 +83,14 @@ class Outbound:
         target = checked_target(url, allow_loopback=self._allow_loopback)
         try:
             async with asyncio.timeout(timeout_seconds):
-                request = WireRequest("POST", URL(target, encoded=True), {**_HEADERS, **headers}, body)
-                response = await self._transport.send(request)
-                response.release()
+                request = httpx.Request("POST", target, headers={**_HEADERS, **headers}, content=body)
+                response = await self._transport.handle_async_request(request)
+                await response.aclose()
         except _EXPECTED as error:
             failure = classify(error)
         else:
             wait = parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC))
-            return Receipt(response.status, wait)
+            return Receipt(response.status_code, wait)
         # Raised here, outside of any handler: no inner exception with the URL hangs on to it.
         raise RemoteError(failure.reason, transient=failure.transient, maybe_sent=failure.maybe_sent)
 

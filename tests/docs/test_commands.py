@@ -18,7 +18,8 @@ from enrichment_dagster.settings import load_settings
 from enrichment_dagster.store.warehouse import extension_install_sql
 from enrichment_dagster.store.warehouse_query import read_query
 
-pytestmark = pytest.mark.stack
+# The first test waits for the start, for leads, and for all documents.
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
 NOT_RUN = {
     "make demo": "the demo that all commands run against is the recipe of this target",
@@ -49,7 +50,7 @@ def as_here(demo: Demo, text: str) -> str:
 def run_blocks(demo: Demo, document: Path) -> subprocess.CompletedProcess[str]:
     """Run a document's blocks in one shell, as one terminal would."""
     script = ["set -euo pipefail", *(as_here(demo, block.text) for block in runnable(document))]
-    return demo.run(["bash", "-c", "\n".join(script)], seconds=120)
+    return demo.run(["bash", "-c", "\n".join(script)], seconds=240)
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ class Demo:
             assert time.monotonic() < give_up, f"{what} did not come about; logs are in {self.home / 'logs'}"
             time.sleep(0.1)
 
-    def wait_for_ended(self, count: int, seconds: float = 60.0) -> None:
+    def wait_for_ended(self, count: int, seconds: float = 150.0) -> None:
         self.wait_for(lambda: len(self.ended) >= count, f"the end of {count} leads", seconds)
 
     def listen(self, lines: IO[str]) -> None:

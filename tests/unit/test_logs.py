@@ -64,7 +64,7 @@ def test_lines_carry_time_level_process_and_logger(lines):
     }
 
 
-@pytest.mark.parametrize("name", ["uvicorn.error", "aiohttp.client", "alembic.runtime", "any.other"])
+@pytest.mark.parametrize("name", ["uvicorn.error", "aiohttp.client", "httpx", "alembic.runtime", "any.other"])
 def test_the_standard_library_goes_through_the_same_chain(lines, name):
     configure_logging("gateway", True)
     logging.getLogger(name).warning("to %s", "dana@example.com")
@@ -72,7 +72,7 @@ def test_the_standard_library_goes_through_the_same_chain(lines, name):
     assert (line["event"], line["logger"], line["process"]) == ("to ***", name, "gateway")
 
 
-@pytest.mark.parametrize("name", ["aiohttp.access", "alembic.runtime.migration", "uvicorn.access"])
+@pytest.mark.parametrize("name", ["httpx", "alembic.runtime.migration", "uvicorn.access"])
 def test_chatter_is_silent(lines, name):
     """Httpx logs every URL at INFO, with whatever its query holds."""
     configure_logging("gateway", True)

@@ -14,7 +14,7 @@ from support.story import Installation, environment
 
 from assets.lanes import LANES
 
-HEAVY = ("dagster", "polars", "duckdb", "fastapi", "sqlalchemy", "aiohttp", "pydantic", "rich", "pandera")
+HEAVY = ("dagster", "polars", "duckdb", "fastapi", "sqlalchemy", "httpx", "pydantic", "rich", "pandera")
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -41,7 +41,7 @@ def test_a_command_imports_no_dagster_and_no_data_frames(name: str, tmp_path: Pa
     )
     env = {**environment(tmp_path), "PATH": ""}
     output = subprocess.run([sys.executable, "-c", code, name], env=env, capture_output=True, text=True, check=True)
-    assert not {"dagster", "polars", "fastapi", "aiohttp", "pandera"} & set(json.loads(output.stdout))
+    assert not {"dagster", "polars", "fastapi", "httpx", "pandera"} & set(json.loads(output.stdout))
 
 
 def test_help_is_quick(tmp_path: Path) -> None:

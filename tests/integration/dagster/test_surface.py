@@ -15,7 +15,7 @@ from support.dagster_surface import SNAPSHOT, surface
 from enrichment_dagster.definitions import defs
 
 ROOT = Path(__file__).parents[3]
-HEAVY = ("polars", "pandera", "duckdb", "aiohttp", "fastapi", "pyarrow", "enrichment_dagster.sandbox")
+HEAVY = ("polars", "pandera", "duckdb", "httpx", "aiohttp", "fastapi", "pyarrow", "enrichment_dagster.sandbox")
 MAX_MODULES = 500
 """Beside `import dagster`: 440 when this was written, half of them needed by Dagster's instance in any case."""
 

@@ -250,7 +250,7 @@ async def test_cancelling_a_call_gives_its_connection_back(vendor, open_client):
 async def test_no_secret_in_logs_errors_and_tracebacks(client, vendor, act, caplog):
     vendor.answer(act)
     asyncio.get_running_loop().set_debug(True)
-    names = ("", "aiohttp", "aiohttp.client", "aiohttp.internal", "asyncio")
+    names = ("", "aiohttp", "aiohttp.client", "aiohttp.internal", "httpx", "httpcore", "asyncio")
     for name in names:
         caplog.set_level(logging.DEBUG, logger=name or None)
     shown = [repr(client), str(vars(client).get("system"))]
