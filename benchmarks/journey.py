@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+import duckdb
+
 from benchmarks.crm import Lead, single_deliveries
 from benchmarks.load import Exchange, send
 from benchmarks.stack import Installation
@@ -84,7 +86,10 @@ class Watcher:
             self._lake = self._lake or self._open.enter_context(self._warehouse.connect_reader())
         except StoreError:  # the first projection creates it
             return []
-        return [key for (key,) in self._lake.execute(_STORED, [self._since]).fetchall()]
+        try:
+            return [key for (key,) in self._lake.execute(_STORED, [self._since]).fetchall()]
+        except duckdb.CatalogException:  # it is there, its tables are not yet
+            return []
 
 
 def deliver(place: Installation, leads: Sequence[Lead], due: Sequence[float]) -> list[Exchange]:
