@@ -32,8 +32,12 @@ SLOW = {"latency": 4_000}
 
 
 def with_phones(config: dict[str, Any]) -> None:
-    """A phone is wanted; follow-ups come soon; a vendor that takes seconds is no reason to give up."""
+    """A phone is wanted; follow-ups come soon; a vendor that takes seconds is no reason to give up.
+
+    The routing lane has tests of its own; here it would only be one more who asks.
+    """
     lead = config["event_types"]["lead_created"]
+    lead["lanes"].pop("routing", None)
     lead["follow_up_seconds"] = [3.0] * 30
     plan = lead["lanes"]["standard"]
     plan |= {"wanted": [*plan["wanted"], "phone"], "deadline_seconds": 50, "budget_usd": 1.0}
