@@ -37,7 +37,14 @@ _REQUEST_EXAMPLE: JsonDict = {
 class EnrichRequest(BaseModel):
     """A lead to be enriched. ``email`` or ``domain`` is needed; leads are only enriched with an e-mail address."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [_REQUEST_EXAMPLE]})
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [_REQUEST_EXAMPLE],
+            "anyOf": [{"required": [name], "properties": {name: {"minLength": 1}}} for name in ("email", "domain")],
+        },
+    )
 
     email: Annotated[str, Field(max_length=_MAX_EMAIL), AfterValidator(_printable)] = Field(
         default="", description="The lead's address. One that is none is answered with the status skipped."
