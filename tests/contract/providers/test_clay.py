@@ -50,7 +50,7 @@ async def failure(lookup, query=QUERY, timeout_seconds=3.0, callback_url=CALLBAC
 
 async def test_the_shipped_table_gives_what_its_columns_are_mapped_to(build):
     lookup = build()
-    assert (lookup.name, lookup.calls_back, lookup.bulk_size, lookup.slow) == ("clay.table", True, 1, False)
+    assert (lookup.name, lookup.calls_back, lookup.bulk_size, lookup.slow) == ("clay.table", True, 1, True)
     assert lookup.gives == {"title", "seniority", "employees", "industry"}
     assert lookup.subject(QUERY) == f"email:{PERSONAL}"
 
