@@ -9,6 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
@@ -46,9 +47,10 @@ def with_phones(config: dict[str, Any]) -> None:
         provider["timeout_seconds"] = 20
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("money"), change=with_phones) as found:
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """An installation of the test's own: phones of another test's leads would come at any moment."""
+    with running_stack(tmp_path, change=with_phones) as found:
         yield found
 
 
