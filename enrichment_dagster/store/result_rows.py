@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.ports import Enrichment, OutboxEntry, Step
 from enrichment_dagster.store.database import from_ms, to_ms
 from enrichment_dagster.store.rows import Row
-from enrichment_dagster.store.tables import MAX_REQUEST_ID, field_values
+from enrichment_dagster.store.tables import MAX_REQUEST_ID, field_values, outbox, quarantine
 
 
 def value_rows(item: Enrichment, rev: int) -> list[dict[str, Any]]:
@@ -118,3 +118,31 @@ def outbox_row(entry: OutboxEntry, now_ms: int) -> dict[str, Any]:
         "next_at_ms": now_ms,
         "created_at_ms": now_ms,
     }
+
+
+def result_rows(items: Sequence[Enrichment], rev: int, now_ms: int) -> list[tuple[Any, list[dict[str, Any]]]]:
+    """Return what enrichments leave behind, by table: values, what was refused, and effects that are owed."""
+    return [
+        (field_values, [row for item in items for row in value_rows(item, rev)]),
+        (quarantine, [row for item in items for row in quarantine_rows(item, rev, now_ms)]),
+        (outbox, [outbox_row(item.outbox, now_ms) for item in items if item.outbox]),
+    ]
+
+
+_ENDED = (
+    "state",
+    "run_id",
+    "started_at_ms",
+    "finished_at_ms",
+    "outcome",
+    "reason",
+    "missing",
+    "cost_micros",
+    "steps",
+    "rev",
+)
+
+
+def ended_parameters() -> dict[str, BindParameter[Any]]:
+    """Return the columns of work that ends, each as the parameter ``b_<column>`` of an update."""
+    return {name: bindparam(f"b_{name}") for name in _ENDED}

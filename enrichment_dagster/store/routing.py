@@ -14,9 +14,9 @@ from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.dispatch import pump_into
 from enrichment_dagster.store.pending import register_waiters
-from enrichment_dagster.store.result_rows import outbox_row, quarantine_rows, step_as_json, value_rows
+from enrichment_dagster.store.result_rows import ended_parameters, result_rows, step_as_json
 from enrichment_dagster.store.rows import event_columns, insert_new, next_rev
-from enrichment_dagster.store.tables import field_values, outbox, quarantine, work
+from enrichment_dagster.store.tables import work
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +129,7 @@ def _insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> froze
 
 def _store_results(connection: Connection, items: Sequence[RoutingConclusion], rev: int, now_ms: int) -> None:
     found = [item.enrichment for item in items]
-    tables: tuple[tuple[Any, list[dict[str, Any]]], ...] = (
-        (field_values, [row for item in found for row in value_rows(item, rev)]),
-        (quarantine, [row for item in found for row in quarantine_rows(item, rev, now_ms)]),
-        (outbox, [outbox_row(item.outbox, now_ms) for item in found if item.outbox]),
-    )
-    for table, rows in tables:
+    for table, rows in result_rows(found, rev, now_ms):
         if rows:
             connection.execute(insert_new(connection, table), rows)
     awaited = [(attempt, item.item.work_id) for item in found for attempt in item.awaits]
@@ -150,24 +145,4 @@ def _hand_on(connection: Connection, event_ids: Iterable[str], mine: frozenset[s
         connection.execute(update(work).where(early).values(due_at_ms=now_ms, rev=rev))
 
 
-_END = (
-    update(work)
-    .where(work.c.work_id == bindparam("b_id"), work.c.state == "due")
-    .values(
-        {
-            name: bindparam(f"b_{name}")
-            for name in (
-                "state",
-                "run_id",
-                "started_at_ms",
-                "finished_at_ms",
-                "outcome",
-                "reason",
-                "missing",
-                "cost_micros",
-                "steps",
-                "rev",
-            )
-        }
-    )
-)
+_END = update(work).where(work.c.work_id == bindparam("b_id"), work.c.state == "due").values(ended_parameters())

@@ -28,14 +28,12 @@ from enrichment_dagster.ports import (
 from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.pending import register_waiters
-from enrichment_dagster.store.result_rows import earlier_values, outbox_row, quarantine_rows, step_as_json, value_rows
+from enrichment_dagster.store.result_rows import earlier_values, ended_parameters, result_rows, step_as_json
 from enrichment_dagster.store.rows import Row, event_from_row, insert_new, next_rev
 from enrichment_dagster.store.tables import (
     batches,
     crm_writes,
-    field_values,
     outbox,
-    quarantine,
     work,
 )
 
@@ -228,23 +226,7 @@ _FINISH = (
         work.c.batch_id == bindparam("b_batch_id"),
         work.c.state == "assigned",
     )
-    .values(
-        {
-            name: bindparam(f"b_{name}")
-            for name in (
-                "state",
-                "run_id",
-                "started_at_ms",
-                "finished_at_ms",
-                "outcome",
-                "reason",
-                "missing",
-                "cost_micros",
-                "steps",
-                "rev",
-            )
-        }
-    )
+    .values(ended_parameters())
 )
 
 
@@ -277,9 +259,7 @@ def _conclude(connection: Connection, conclusion: _Conclusion) -> LeaseLost | No
 
 def _result_rows(enrichments: Sequence[Enrichment], rev: int, now_ms: int) -> list[tuple[Any, list[dict[str, Any]]]]:
     return [
-        (field_values, [row for item in enrichments for row in value_rows(item, rev)]),
-        (quarantine, [row for item in enrichments for row in quarantine_rows(item, rev, now_ms)]),
-        (outbox, [outbox_row(item.outbox, now_ms) for item in enrichments if item.outbox]),
+        *result_rows(enrichments, rev, now_ms),
         (work, [_follow_up_row(item, rev) for item in enrichments if item.follow_up]),
     ]
 
