@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ from sqlalchemy import Connection, bindparam, case, func, select, text
 
 from enrichment_dagster.engine.protection import Denied
 from enrichment_dagster.ports import AttemptRequest, Refused
-from enrichment_dagster.store.provider_states import ProviderStates
+from enrichment_dagster.store.prepared import Query
+from enrichment_dagster.store.provider_states import ProviderStates, StateMemory
 from enrichment_dagster.store.spending import ALL, TOTAL, day_of, held, hold, stopped
 from enrichment_dagster.store.tables import IN_FLIGHT, attempts
 
@@ -24,7 +25,12 @@ class Admission:
     """The decisions of one transaction: each request that is let through counts for the next ones at once."""
 
     def __init__(
-        self, connection: Connection, policies: Policies, requests: Sequence[AttemptRequest], now: datetime
+        self,
+        connection: Connection,
+        policies: Policies,
+        memory: StateMemory,
+        requests: Sequence[AttemptRequest],
+        now: datetime,
     ) -> None:
         providers = {request.key.provider for request in requests}
         self._connection = connection
@@ -34,8 +40,8 @@ class Admission:
         self._stops = stopped(connection)
         self._held = held(connection, providers, self._day)
         self._spent = _spent_by_event(connection, requests)
-        self._in_flight = _in_flight(connection, sorted(providers))
-        self._states = ProviderStates(connection, providers, now)
+        self._in_flight = _in_flight(connection, policies, providers)
+        self._states = ProviderStates(connection, memory, providers, now)
         self._reserved: dict[str, int] = {}
 
     def decide(self, request: AttemptRequest) -> datetime | Refused:
@@ -88,12 +94,12 @@ class Admission:
 _OPEN_OR_PAID = case(
     (attempts.c.state.in_(("sent", "pending")), attempts.c.reserved_micros), else_=attempts.c.cost_micros
 )
-_SPENT_BY_EVENT = (
+_SPENT_BY_EVENT = Query(
     select(attempts.c.event_id, func.sum(_OPEN_OR_PAID))
     .where(attempts.c.event_id.in_(bindparam("b_events", expanding=True)))
     .group_by(attempts.c.event_id)
 )
-_IN_FLIGHT = (
+_IN_FLIGHT = Query(
     select(attempts.c.provider, func.count())
     .where(
         attempts.c.provider.in_(bindparam("b_providers", expanding=True)), text(IN_FLIGHT), attempts.c.state == "sent"
@@ -107,9 +113,10 @@ def _spent_by_event(connection: Connection, requests: Sequence[AttemptRequest]) 
     events = sorted({request.event_id for request in requests if request.event_budget_micros is not None})
     if not events:
         return {}
-    rows = connection.execute(_SPENT_BY_EVENT, {"b_events": events})
-    return {event_id: int(micros) for event_id, micros in rows}
+    return {event_id: int(micros) for event_id, micros in _SPENT_BY_EVENT.rows(connection, b_events=events)}
 
 
-def _in_flight(connection: Connection, providers: list[str]) -> dict[str, int]:
-    return {name: int(count) for name, count in connection.execute(_IN_FLIGHT, {"b_providers": providers})}
+def _in_flight(connection: Connection, policies: Policies, providers: Iterable[str]) -> dict[str, int]:
+    """Return how many calls of each provider with a limit have no end yet."""
+    limited = sorted(name for name in providers if policies.of(name).concurrency is not None)
+    return dict(_IN_FLIGHT.rows(connection, b_providers=limited)) if limited else {}

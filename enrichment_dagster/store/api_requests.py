@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.ports import ApiRequest
 from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import from_ms, to_ms
-from enrichment_dagster.store.rows import dialect_insert
+from enrichment_dagster.store.prepared import Change, Query, insert_of
 from enrichment_dagster.store.tables import api_requests
 
 KEEP = timedelta(hours=48)
@@ -66,45 +66,62 @@ class SqlApiRequests:
         return await self._committer.submit(self._forget, to_ms(self._clock.now() - KEEP))
 
     def _begin_one(self, connection: Connection, request: _Begin) -> ApiRequest | None:
-        now_ms = to_ms(self._clock.now())
-        row = {
-            "caller": request.caller,
-            "key_hash": request.key_hash,
-            "body_hash": request.body_hash,
-            "event_id": request.event_id,
-            "begun_at_ms": now_ms,
-        }
-        statement = dialect_insert(connection, api_requests).values(row).on_conflict_do_nothing()
-        if connection.execute(statement.returning(api_requests.c.caller)).first() is not None:
+        now = self._clock.now()
+        key = {"b_caller": request.caller, "b_key_hash": request.key_hash}
+        mine = {**key, "b_body_hash": request.body_hash, "b_now_ms": to_ms(now)}
+        if _BEGIN.rows(connection, **mine, b_event_id=request.event_id):
             return None
-        mine = _is(request.caller, request.key_hash)
-        dead_ms = to_ms(self._clock.now() - TAKEN_FOR_DEAD)
-        take_over = update(api_requests).where(
-            mine,
-            api_requests.c.body_hash == request.body_hash,
-            api_requests.c.answer.is_(None),
-            api_requests.c.begun_at_ms < dead_ms,
-        )
-        if connection.execute(take_over.values(begun_at_ms=now_ms)).rowcount:
+        if _TAKE_OVER.rows(connection, **mine, b_dead_ms=to_ms(now - TAKEN_FOR_DEAD)):
             return None
-        found = connection.execute(select(api_requests).where(mine)).mappings().one()
-        return ApiRequest(found["event_id"], found["body_hash"], found["answer"], from_ms(found["begun_at_ms"]))
+        ((event_id, body_hash, answer, begun_at_ms),) = _EARLIER.rows(connection, **key)
+        return ApiRequest(event_id, body_hash, answer, from_ms(begun_at_ms))
+
+
+_MINE = (api_requests.c.caller == bindparam("b_caller")) & (api_requests.c.key_hash == bindparam("b_key_hash"))
+_OPEN = _MINE & api_requests.c.answer.is_(None)
+
+
+def _begin(dialect: str) -> Any:
+    make = insert_of(dialect, api_requests).values(
+        caller=bindparam("b_caller"),
+        key_hash=bindparam("b_key_hash"),
+        body_hash=bindparam("b_body_hash"),
+        event_id=bindparam("b_event_id"),
+        begun_at_ms=bindparam("b_now_ms"),
+    )
+    return make.on_conflict_do_nothing().returning(api_requests.c.caller)
+
+
+_BEGIN = Query(_begin)
+_TAKE_OVER = Query(
+    update(api_requests)
+    .where(
+        _OPEN,
+        api_requests.c.body_hash == bindparam("b_body_hash"),
+        api_requests.c.begun_at_ms < bindparam("b_dead_ms"),
+    )
+    .values(begun_at_ms=bindparam("b_now_ms"))
+    .returning(api_requests.c.caller)
+)
+_EARLIER = Query(
+    select(api_requests.c.event_id, api_requests.c.body_hash, api_requests.c.answer, api_requests.c.begun_at_ms).where(
+        _MINE
+    )
+)
+_FINISH = Change(update(api_requests).where(_OPEN).values(answer=bindparam("b_answer")))
+_RELEASE = Change(delete(api_requests).where(_OPEN))
 
 
 def _finish_one(connection: Connection, request: _Finish) -> None:
-    open_request = _is(request.caller, request.key_hash) & api_requests.c.answer.is_(None)
+    key = {"b_caller": request.caller, "b_key_hash": request.key_hash}
     if request.answer is None:
-        connection.execute(delete(api_requests).where(open_request))
+        _RELEASE.run(connection, [key])
     else:
-        connection.execute(update(api_requests).where(open_request).values(answer=dict(request.answer)))
+        _FINISH.run(connection, [{**key, "b_answer": dict(request.answer)}])
 
 
 def _forget_all(connection: Connection, before_ms: int) -> int:
     return connection.execute(delete(api_requests).where(api_requests.c.begun_at_ms < before_ms)).rowcount
-
-
-def _is(caller: str, key_hash: str) -> Any:
-    return (api_requests.c.caller == caller) & (api_requests.c.key_hash == key_hash)
 
 
 def _hash(key: str) -> str:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Text, cast, select
 
 from enrichment_dagster.ports import Answer, Cached, RawValue, Settlement
-from enrichment_dagster.store.attempt_rows import AttemptKeyRow, has_key, key_of, row_key, rows_by_key
-from enrichment_dagster.store.database import from_ms, to_ms
-from enrichment_dagster.store.rows import Row, upsert
+from enrichment_dagster.store.attempt_rows import AttemptKeyRow, has_key, key_of, rows_by_key
+from enrichment_dagster.store.database import from_json, from_ms, to_ms
+from enrichment_dagster.store.prepared import Query, replacement
 from enrichment_dagster.store.tables import cache
 
 _ANSWER = ("answer", "fetched_at_ms", "expires_at_ms", "stale_until_ms", "error_until_ms", "error_reason")
 _ERROR = ("error_until_ms", "error_reason")
 _KEY = ("provider", "purpose", "subject_key")
-_OF_KEYS = select(cache).where(has_key(cache))
+_OF_KEYS = Query(
+    select(
+        cache.c.subject_key,
+        cast(cache.c.answer, Text),
+        cache.c.fetched_at_ms,
+        cache.c.expires_at_ms,
+        cache.c.stale_until_ms,
+        cache.c.error_until_ms,
+    ).where(has_key(cache))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class CacheEntry:
 
 def read_cache(connection: Connection, keys: set[AttemptKeyRow]) -> dict[AttemptKeyRow, CacheEntry]:
     """Return what is remembered of these, fresh or not."""
-    return {key: _entry(row) for key, row in rows_by_key(connection, _OF_KEYS, keys)}
+    return {key: _entry(*row[1:]) for key, row in rows_by_key(connection, _OF_KEYS, keys)}
 
 
 def remember(connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
@@ -44,14 +53,8 @@ def remember(connection: Connection, settlements: Sequence[Settlement], now: dat
         for item in settlements
         if item.answer is None and item.outcome == "error" and item.cache.error_seconds > 0
     ]
-    _upsert(connection, answers, _ANSWER)
-    _upsert(connection, errors, _ERROR)
-
-
-def _upsert(connection: Connection, rows: Sequence[dict[str, Any]], changed: tuple[str, ...]) -> None:
-    if rows:
-        statement = upsert(connection, cache, _KEY, changed)
-        connection.execute(statement, list({row_key(row): row for row in rows}.values()))
+    replacement(cache, _KEY, _ANSWER).run(connection, answers)
+    replacement(cache, _KEY, _ERROR).run(connection, errors)
 
 
 def _answer_seconds(item: Settlement) -> float:
@@ -99,13 +102,12 @@ def stored_answer(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _entry(row: Row) -> CacheEntry:
-    stored: Mapping[str, Any] | None = row["answer"]
+def _entry(
+    text: str | None, fetched_at_ms: int, expires_at_ms: int, stale_until_ms: int, error_until_ms: int
+) -> CacheEntry:
     cached = None
-    if stored is not None:
+    if text is not None and (stored := from_json(text)) is not None:
         values = tuple(RawValue(name, value, confidence) for name, value, confidence in stored["values"])
         answer = Answer(values=values, request_id=stored["request_id"], ids=stored.get("ids", {}))
-        cached = Cached(answer, from_ms(row["fetched_at_ms"]))
-    return CacheEntry(
-        cached, from_ms(row["expires_at_ms"]), from_ms(row["stale_until_ms"]), from_ms(row["error_until_ms"])
-    )
+        cached = Cached(answer, from_ms(fetched_at_ms))
+    return CacheEntry(cached, from_ms(expires_at_ms), from_ms(stale_until_ms), from_ms(error_until_ms))

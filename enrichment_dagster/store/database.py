@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 _BUSY_TIMEOUT_MS = 10_000
 
@@ -23,6 +25,30 @@ def to_ms(moment: datetime) -> int:
 def from_ms(value: int) -> datetime:
     """Return UTC milliseconds as a moment."""
     return datetime.fromtimestamp(value / 1_000, tz=UTC)
+
+
+class JsonText(str):
+    """A JSON document that is written as it is."""
+
+
+def to_json(value: Any) -> str:
+    """Return a value of a JSON column as text. What orjson does not take (broken characters, integers beyond 64 bits)
+    takes the slow way.
+    """
+    if isinstance(value, JsonText):
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return json.dumps(value)
+
+
+def from_json(text: str) -> Any:
+    """Return a value from its text, quicker than columns are read; integers beyond 64 bits come as floats."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +78,7 @@ class Database:
 def open_sqlite(path: Path) -> Database:
     """Open (and create, if need be) a SQLite file in WAL mode with synchronous=FULL: a commit survives a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True)
+    engine = _engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine)
@@ -61,7 +87,11 @@ def open_sqlite(path: Path) -> Database:
 def open_postgres(url: str) -> Database:
     """Open a Postgres database; psycopg 3 whatever the URL's driver part says."""
     parsed = make_url(url).set(drivername="postgresql+psycopg")
-    return Database(create_engine(parsed, pool_pre_ping=True, hide_parameters=True))
+    return Database(_engine(parsed, pool_pre_ping=True))
+
+
+def _engine(url: str | URL, **options: Any) -> Engine:
+    return create_engine(url, hide_parameters=True, json_serializer=to_json, **options)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.dispatch import LEASE, MAX_CRASHES, SPLIT_SIZES, BatchState, DueGroup, split_size
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.ports import BatchHandOver, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
+from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
 from enrichment_dagster.store.rows import WATERMARK, dialect_insert, next_rev
 from enrichment_dagster.store.tables import batches, beats, counters, dead_letters, journal, outbox, work
 
@@ -197,20 +198,30 @@ def pump_into(connection: Connection, journal_database: Database, now: datetime)
     """Copy the next journal rows past the watermark into ``work``, inside a transaction; returns how many."""
     watermark = _watermark(connection, lock=True)
     with journal_database.read() as source:
-        statement = select(journal).where(journal.c.seq > watermark).order_by(journal.c.seq).limit(_PUMP_ROWS)
-        rows = source.execute(statement).mappings().all()
+        rows = [dict(zip(_PUMPED, row, strict=True)) for row in _PAST_WATERMARK.rows(source, b_watermark=watermark)]
     if not rows:
         return 0
     rev, now_ms = next_rev(connection), to_ms(now)
-    make = dialect_insert(connection, work)
-    connection.execute(make.on_conflict_do_nothing(), [_work_row(row, rev, now_ms) for row in rows])
-    connection.execute(update(counters).where(counters.c.name == WATERMARK).values(n=rows[-1]["seq"]))
+    insertion_of_new(work).run(connection, [_work_row(row, rev, now_ms) for row in rows])
+    _MOVE_WATERMARK.run(connection, [{"b_seq": rows[-1]["seq"]}])
     return len(rows)
 
 
+_PUMPED = ("seq", *_COPIED, "skip_reason", "reserved_until_ms")
+_PAST_WATERMARK = Query(
+    select(*(journal.c[name] for name in _PUMPED))
+    .where(journal.c.seq > bindparam("b_watermark"))
+    .order_by(journal.c.seq)
+    .limit(_PUMP_ROWS)
+)
+_WATERMARK = select(counters.c.n).where(counters.c.name == WATERMARK)
+_READ_WATERMARK, _LOCK_WATERMARK = Query(_WATERMARK), Query(_WATERMARK.with_for_update())
+_MOVE_WATERMARK = Change(update(counters).where(counters.c.name == WATERMARK).values(n=bindparam("b_seq")))
+
+
 def _watermark(connection: Connection, *, lock: bool = False) -> int:
-    statement = select(counters.c.n).where(counters.c.name == WATERMARK)
-    return int(connection.execute(statement.with_for_update() if lock else statement).scalar_one())
+    ((watermark,),) = (_LOCK_WATERMARK if lock else _READ_WATERMARK).rows(connection)
+    return int(watermark)
 
 
 def _work_row(row: Any, rev: int, now_ms: int) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from enrichment_dagster.domain.event import Event
 from enrichment_dagster.ports import KeptBody
@@ -13,7 +13,8 @@ from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.migrate import open_journal_database
-from enrichment_dagster.store.rows import dialect_insert, event_columns
+from enrichment_dagster.store.prepared import Query, insertion, insertion_of_new
+from enrichment_dagster.store.rows import event_columns
 from enrichment_dagster.store.tables import journal, kept_bodies
 
 _LOCK_KEY = 7_310_001  # any constant: names the journal among Postgres' advisory locks
@@ -53,7 +54,7 @@ def _append(connection: Connection, requests: Sequence[Sequence[Event]]) -> list
     for events in requests:
         for event in events:
             rows.setdefault(event.dedup_key, _row(event))
-    new = _insert_new(connection, list(rows.values())) if rows else set()
+    new = _insert_new(connection, rows) if rows else set()
     answers: list[list[bool]] = []
     for events in requests:
         answer = []
@@ -64,13 +65,17 @@ def _append(connection: Connection, requests: Sequence[Sequence[Event]]) -> list
     return answers
 
 
-def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> set[str]:
-    statement = (
-        dialect_insert(connection, journal)
-        .on_conflict_do_nothing(index_elements=["dedup_key"])
-        .returning(journal.c.dedup_key)
-    )
-    return set(connection.execute(statement, rows).scalars())
+_KNOWN = Query(select(journal.c.dedup_key).where(journal.c.dedup_key.in_(bindparam("b_dedup_keys", expanding=True))))
+
+
+def _insert_new(connection: Connection, rows: Mapping[str, dict[str, Any]]) -> set[str]:
+    """Store the rows, given by dedup key, that are not there yet; returns their keys.
+
+    Nobody else writes between the look and the insertion: SQLite's writer is alone, and on Postgres it has the lock.
+    """
+    new = set(rows).difference(key for (key,) in _KNOWN.rows(connection, b_dedup_keys=list(rows)))
+    insertion_of_new(journal).run(connection, [row for key, row in rows.items() if key in new])
+    return new
 
 
 def _row(event: Event) -> dict[str, Any]:
@@ -93,7 +98,7 @@ def _keep(connection: Connection, bodies: Sequence[KeptBody]) -> list[None]:
         }
         for body in bodies
     ]
-    connection.execute(insert(kept_bodies), rows)
+    insertion(kept_bodies).run(connection, rows)
     return [None] * len(bodies)
 
 

@@ -28,6 +28,7 @@ from enrichment_dagster.ports import (
 from enrichment_dagster.store.admission import Admission
 from enrichment_dagster.store.attempt_rows import (
     AttemptKeyRow,
+    OpenAttempt,
     attempt_row,
     give_up_lost,
     key_of,
@@ -37,8 +38,9 @@ from enrichment_dagster.store.attempt_rows import (
 from enrichment_dagster.store.cache import CacheEntry, read_cache, remember
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import from_ms, to_ms
-from enrichment_dagster.store.provider_states import ProviderStates
-from enrichment_dagster.store.rows import Row, dialect_insert, insert_new, next_rev
+from enrichment_dagster.store.prepared import Change, Query, insertion
+from enrichment_dagster.store.provider_states import ProviderStates, StateMemory
+from enrichment_dagster.store.rows import insert_new, next_rev
 from enrichment_dagster.store.spending import day_of, hold
 from enrichment_dagster.store.tables import MAX_REQUEST_ID, attempts, pending_answers
 
@@ -67,6 +69,7 @@ class SqlLedger:
         self._committer = committer
         self._clock = clock
         self._policies = policies or Policies()
+        self._memory = StateMemory()
         # Bound once: the committer groups requests by handler.
         self._begin_handler = self._begin_all
         self._settle_handler = self.settle_all
@@ -103,7 +106,7 @@ class SqlLedger:
         busy: dict[AttemptKeyRow, Begun] = {
             key: _busy(row) for key, row in open_attempts(connection, {key_of(r.key) for r in requests}).items()
         }
-        admission = Admission(connection, self._policies, requests, now)
+        admission = Admission(connection, self._policies, self._memory, requests, now)
         answers: list[Begun] = []
         rows: list[dict[str, Any]] = []
         late: list[dict[str, Any]] = []
@@ -125,10 +128,8 @@ class SqlLedger:
                 late.append(pending)
             answers.append(Opened(row["attempt_id"], decision, token, stale))
             busy[key] = InFlight(from_ms(row["lease_until_ms"]))  # a second request of this group waits for the first
-        if rows:
-            connection.execute(dialect_insert(connection, attempts), rows)
-        if late:
-            connection.execute(dialect_insert(connection, pending_answers), late)
+        insertion(attempts).run(connection, rows)
+        insertion(pending_answers).run(connection, late)
         admission.store()
         return answers
 
@@ -141,19 +142,19 @@ class SqlLedger:
         held = _held(connection, [item.attempt_id for item in settlements])
         known = [item for item in settlements if _may_settle(item, held.get(item.attempt_id))]
         if known:
-            connection.execute(_SETTLE, [_settled(item, to_ms(now), rev) for item in known])
+            _SETTLE.run(connection, [_settled(item, to_ms(now), rev) for item in known])
             _hold_difference(connection, known, held)
-            _note_pending(connection, known, held, now)
+            _note_pending(connection, known, now)
             remember(connection, known, now)
             # How long a late answer took says nothing of the provider's health.
-            telling = [item for item in known if item.speaks and held[item.attempt_id]["state"] != "pending"]
+            telling = [item for item in known if item.speaks and held[item.attempt_id].state != "pending"]
             self._observe(connection, telling, now)
         return [None] * len(settlements)
 
     def _observe(self, connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
         if not settlements:
             return
-        states = ProviderStates(connection, {item.key.provider for item in settlements}, now)
+        states = ProviderStates(connection, self._memory, {item.key.provider for item in settlements}, now)
         for item in settlements:
             states.observe(item.key.provider, self._policies.of(item.key.provider), _report(item))
         states.store()
@@ -175,13 +176,13 @@ def _stale(entry: CacheEntry | None, now: datetime) -> Cached | None:
     return entry.cached if entry is not None and entry.cached is not None and entry.stale_until > now else None
 
 
-def _busy(row: Row) -> Begun:
-    if row["state"] == "pending":
-        return Awaited(row["attempt_id"])
-    return InFlight(from_ms(row["lease_until_ms"]))
+def _busy(found: OpenAttempt) -> Begun:
+    if found.state == "pending":
+        return Awaited(found.attempt_id)
+    return InFlight(from_ms(found.lease_until_ms))
 
 
-_SETTLE = (
+_SETTLE = Change(
     update(attempts)
     .where(attempts.c.attempt_id == bindparam("b_attempt_id"))
     .values(
@@ -198,7 +199,17 @@ _SETTLE = (
 )
 
 
-_HELD = (
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An attempt that may be settled, and the money that it holds."""
+
+    state: str
+    reserved_micros: int
+    cost_micros: int
+    sent_at_ms: int
+
+
+_HELD = Query(
     select(
         attempts.c.attempt_id,
         attempts.c.state,
@@ -230,45 +241,41 @@ def _settled(item: Settlement, now_ms: int, rev: int) -> dict[str, Any]:
     }
 
 
-def _held(connection: Connection, attempt_ids: Sequence[str]) -> dict[str, Row]:
+def _held(connection: Connection, attempt_ids: Sequence[str]) -> dict[str, _Open]:
     """Return the attempts that may still be settled: in flight, pending, or given up (a late answer settles them)."""
-    rows = connection.execute(_HELD, {"b_attempt_ids": list(attempt_ids)}).mappings()
-    return {row["attempt_id"]: row for row in rows}
+    return {row[0]: _Open(*row[1:]) for row in _HELD.rows(connection, b_attempt_ids=list(attempt_ids))}
 
 
-def _may_settle(item: Settlement, row: Row | None) -> bool:
+def _may_settle(item: Settlement, found: _Open | None) -> bool:
     """Say whether an attempt is open; "pending" is only news of one that nobody has answered or given up."""
-    return row is not None and (item.outcome != "pending" or row["state"] == "sent")
+    return found is not None and (item.outcome != "pending" or found.state == "sent")
 
 
-def _hold_difference(connection: Connection, settlements: Sequence[Settlement], held: Mapping[str, Row]) -> None:
+def _hold_difference(connection: Connection, settlements: Sequence[Settlement], held: Mapping[str, _Open]) -> None:
     """Correct the day's spending: what was reserved becomes what was charged."""
     changes: dict[str, dict[str, int]] = {}
     for item in settlements:
-        row = held[item.attempt_id]
-        before = row["cost_micros"] if row["state"] == "unknown" else row["reserved_micros"]
-        after = row["reserved_micros"] if item.outcome == "pending" else item.cost_micros
+        found = held[item.attempt_id]
+        before = found.cost_micros if found.state == "unknown" else found.reserved_micros
+        after = found.reserved_micros if item.outcome == "pending" else item.cost_micros
         if after != before:
-            of_day = changes.setdefault(day_of(from_ms(row["sent_at_ms"])), {})
+            of_day = changes.setdefault(day_of(from_ms(found.sent_at_ms)), {})
             of_day[item.key.provider] = of_day.get(item.key.provider, 0) + after - before
     for day in sorted(changes):
         hold(connection, changes[day], day)
 
 
-_EXPIRE_PENDING = (
+_EXPIRE_PENDING = Change(
     update(pending_answers)
     .where(pending_answers.c.attempt_id == bindparam("b_attempt_id"), pending_answers.c.state == "opened")
     .values(state="expired")
 )
 
 
-def _note_pending(
-    connection: Connection, settlements: Sequence[Settlement], held: Mapping[str, Row], now: datetime
-) -> None:
+def _note_pending(connection: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
     """Keep what is needed to fetch a late answer; a call that failed is waited for no longer."""
     failed = [{"b_attempt_id": item.attempt_id} for item in settlements if item.outcome in {"error", "unknown"}]
-    if failed:
-        connection.execute(_EXPIRE_PENDING, failed)
+    _EXPIRE_PENDING.run(connection, failed)
     for item in settlements:
         if item.outcome != "pending" or item.pending is None:
             continue

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Text, bindparam, cast, select
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.protection import (
@@ -21,8 +21,8 @@ from enrichment_dagster.engine.protection import (
     standing,
 )
 from enrichment_dagster.ports import ProviderStanding
-from enrichment_dagster.store.database import Database, to_ms
-from enrichment_dagster.store.rows import upsert
+from enrichment_dagster.store.database import Database, JsonText, from_json, to_json, to_ms
+from enrichment_dagster.store.prepared import Query, replacement
 from enrichment_dagster.store.tables import provider_states
 
 if TYPE_CHECKING:
@@ -31,14 +31,41 @@ if TYPE_CHECKING:
 _OLDEST_SECONDS = 1.0
 
 
+class StateMemory:
+    """The states that a process has read or written last, by the text that is stored of them.
+
+    As long as nobody else has written, that text is still there, and nothing has to be read out of it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, ProviderState]] = {}
+
+    def state(self, provider: str, text: str) -> ProviderState:
+        """Return the state that a stored text means."""
+        known = self._known.get(provider)
+        if known is not None and known[0] == text:
+            return known[1]
+        state = ProviderState.from_json(from_json(text))
+        self._known[provider] = (text, state)
+        return state
+
+    def text(self, provider: str, state: ProviderState) -> JsonText:
+        """Return what is stored of a state."""
+        text = JsonText(to_json(state.to_json()))
+        self._known[provider] = (text, state)
+        return text
+
+
 class ProviderStates:
     """The states of some providers within one transaction: read once, changed in memory, stored once."""
 
-    def __init__(self, connection: Connection, providers: Iterable[str], now: datetime) -> None:
+    def __init__(self, connection: Connection, memory: StateMemory, providers: Iterable[str], now: datetime) -> None:
         self._connection = connection
+        self._memory = memory
         self._now = now
         self._seconds = now.timestamp()
-        self._states = _read(connection, sorted(providers))
+        stored = _SOME.rows(connection, b_providers=sorted(providers))
+        self._states = {name: memory.state(name, text) for name, text in stored}
         self._changed: set[str] = set()
 
     def admit(
@@ -64,14 +91,15 @@ class ProviderStates:
 
     def store(self) -> None:
         """Write what has changed."""
-        if not self._changed:
-            return
-        statement = upsert(self._connection, provider_states, ("provider",), ("state", "changed_at_ms"))
         rows = [
-            {"provider": name, "state": self._states[name].to_json(), "changed_at_ms": to_ms(self._now)}
+            {
+                "provider": name,
+                "state": self._memory.text(name, self._states[name]),
+                "changed_at_ms": to_ms(self._now),
+            }
             for name in sorted(self._changed)
         ]
-        self._connection.execute(statement, rows)
+        replacement(provider_states, ("provider",), ("state", "changed_at_ms")).run(self._connection, rows)
 
 
 class SqlStandings:
@@ -85,6 +113,7 @@ class SqlStandings:
         self._ops = ops
         self._clock = clock
         self._policies = policies
+        self._memory = StateMemory()
         self._read_at = float("-inf")
         self._standings: Mapping[str, ProviderStanding] = {}
         self._probing: Mapping[str, ProviderStanding] | None = None
@@ -103,8 +132,10 @@ class SqlStandings:
     def _refresh(self) -> None:
         seconds = self._clock.now().timestamp()
         with self._ops.read() as connection:
-            states = _read(connection, None)
-        found = {name: standing(state, self._policies.of(name), seconds) for name, state in states.items()}
+            stored = _ALL.rows(connection)
+        found = {
+            name: standing(self._memory.state(name, text), self._policies.of(name), seconds) for name, text in stored
+        }
         self._standings = {name: _shown(item, demoted=item.demoted) for name, item in found.items()}
         self._probing = None
         if any(item.probe_due for item in found.values()):
@@ -114,13 +145,9 @@ class SqlStandings:
 
 
 _FRESH = ProviderState()
-_ALL = select(provider_states.c.provider, provider_states.c.state)
-_SOME = _ALL.where(provider_states.c.provider.in_(bindparam("b_providers", expanding=True)))
-
-
-def _read(connection: Connection, providers: list[str] | None) -> dict[str, ProviderState]:
-    rows = connection.execute(_ALL) if providers is None else connection.execute(_SOME, {"b_providers": providers})
-    return {name: ProviderState.from_json(state) for name, state in rows}
+_STORED = select(provider_states.c.provider, cast(provider_states.c.state, Text))
+_ALL = Query(_STORED)
+_SOME = Query(_STORED.where(provider_states.c.provider.in_(bindparam("b_providers", expanding=True))))
 
 
 def _shown(found: Standing, *, demoted: bool) -> ProviderStanding:

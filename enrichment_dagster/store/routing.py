@@ -14,8 +14,9 @@ from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.dispatch import pump_into
 from enrichment_dagster.store.pending import register_waiters
+from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
 from enrichment_dagster.store.result_rows import ended_parameters, result_rows, step_as_json
-from enrichment_dagster.store.rows import event_columns, insert_new, next_rev
+from enrichment_dagster.store.rows import event_columns, next_rev
 from enrichment_dagster.store.tables import work
 
 
@@ -67,8 +68,7 @@ class SqlRoutingStore:
             for item, end in zip(items, ends, strict=True)
             if not item.goes_on and (event_id := item.enrichment.item.event.event_id) in mine
         ]
-        if ended:
-            connection.execute(_END, ended)
+        _END.run(connection, ended)
 
     def _release_events(self, connection: Connection, release: _Release) -> None:
         self._pump(connection, release.at)
@@ -116,22 +116,24 @@ def _still_reserved(connection: Connection, event_ids: Sequence[str]) -> frozens
     A row that a tick is just assigning is passed over, not waited for: the tick waits for the revision's counter, and
     the two would wait for each other.
     """
-    untouched = (work.c.state == "due") & (work.c.deferrals == 0) & (work.c.crashes == 0)
-    statement = select(work.c.work_id).where(work.c.work_id.in_(event_ids), untouched)
-    return frozenset(connection.execute(statement.with_for_update(skip_locked=True)).scalars())
+    found = _RESERVED.rows(connection, b_work_ids=list(event_ids)) if event_ids else ()
+    return frozenset(work_id for (work_id,) in found)
 
 
 def _insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> frozenset[str]:
-    """Store the routing's own work; returns what was not there yet."""
-    statement = insert_new(connection, work).returning(work.c.work_id)
-    return frozenset(connection.execute(statement, list(rows)).scalars()) if rows else frozenset()
+    """Store the routing's own work; returns what was not there yet. The revision's counter keeps others away."""
+    if not rows:
+        return frozenset()
+    known = {work_id for (work_id,) in _STORED.rows(connection, b_work_ids=[row["work_id"] for row in rows])}
+    new = [row for row in rows if row["work_id"] not in known]
+    insertion_of_new(work).run(connection, new)
+    return frozenset(row["work_id"] for row in new)
 
 
 def _store_results(connection: Connection, items: Sequence[RoutingConclusion], rev: int, now_ms: int) -> None:
     found = [item.enrichment for item in items]
     for table, rows in result_rows(found, rev, now_ms):
-        if rows:
-            connection.execute(insert_new(connection, table), rows)
+        insertion_of_new(table).run(connection, rows)
     awaited = [(attempt, item.item.work_id) for item in found for attempt in item.awaits]
     if awaited:
         register_waiters(connection, awaited, rev, now_ms)
@@ -140,9 +142,19 @@ def _store_results(connection: Connection, items: Sequence[RoutingConclusion], r
 def _hand_on(connection: Connection, event_ids: Iterable[str], mine: frozenset[str], now_ms: int, rev: int) -> None:
     """Give up reservations: the standard lane may take the events at once."""
     ids = sorted(mine.intersection(event_ids))
-    if ids:
-        early = work.c.work_id.in_(ids) & (work.c.due_at_ms > now_ms)
-        connection.execute(update(work).where(early).values(due_at_ms=now_ms, rev=rev))
+    _EARLIER.run(connection, [{"b_id": work_id, "b_now_ms": now_ms, "b_rev": rev} for work_id in ids])
 
 
-_END = update(work).where(work.c.work_id == bindparam("b_id"), work.c.state == "due").values(ended_parameters())
+_NAMED = work.c.work_id.in_(bindparam("b_work_ids", expanding=True))
+_STORED = Query(select(work.c.work_id).where(_NAMED))
+_RESERVED = Query(
+    select(work.c.work_id)
+    .where(_NAMED, work.c.state == "due", work.c.deferrals == 0, work.c.crashes == 0)
+    .with_for_update(skip_locked=True)
+)
+_EARLIER = Change(
+    update(work)
+    .where(work.c.work_id == bindparam("b_id"), work.c.due_at_ms > bindparam("b_now_ms"))
+    .values(due_at_ms=bindparam("b_now_ms"), rev=bindparam("b_rev"))
+)
+_END = Change(update(work).where(work.c.work_id == bindparam("b_id"), work.c.state == "due").values(ended_parameters()))

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from enrichment_dagster.domain.event import Event, Lane, RecordRef
 from enrichment_dagster.store.database import from_ms, to_ms
+from enrichment_dagster.store.prepared import Query
 from enrichment_dagster.store.tables import counters
 
 Row = Any
@@ -57,12 +58,13 @@ def _upsert(dialect: str, table: Table, key: tuple[str, ...], changed: tuple[str
     return make.on_conflict_do_update(index_elements=key, set_={name: make.excluded[name] for name in changed})
 
 
-_NEXT_REV = update(counters).where(counters.c.name == REV).values(n=counters.c.n + 1).returning(counters.c.n)
+_NEXT_REV = Query(update(counters).where(counters.c.name == REV).values(n=counters.c.n + 1).returning(counters.c.n))
 
 
 def next_rev(connection: Connection) -> int:
     """Return a new revision; its counter row stays locked until commit, so revisions become visible in order."""
-    return int(connection.execute(_NEXT_REV).scalar_one())
+    ((rev,),) = _NEXT_REV.rows(connection)
+    return int(rev)
 
 
 def event_columns(event: Event) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, func, select
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.store.database import Database, from_ms, to_ms
-from enrichment_dagster.store.rows import dialect_insert, insert_of
+from enrichment_dagster.store.prepared import Change, Query, insert_of
+from enrichment_dagster.store.rows import dialect_insert
 from enrichment_dagster.store.tables import attempts, spending, spending_stops
 
 TOTAL = ""
@@ -46,16 +46,18 @@ class Stop:
     stopped_at: datetime
 
 
-_HELD = select(spending.c.provider, spending.c.micros).where(
-    spending.c.day == bindparam("b_day"), spending.c.provider.in_(bindparam("b_providers", expanding=True))
+_HELD = Query(
+    select(spending.c.provider, spending.c.micros).where(
+        spending.c.day == bindparam("b_day"), spending.c.provider.in_(bindparam("b_providers", expanding=True))
+    )
 )
-_STOPPED = select(spending_stops.c.provider)
+_STOPPED = Query(select(spending_stops.c.provider))
 
 
 def held(connection: Connection, providers: Iterable[str], day: str) -> dict[str, int]:
     """Return what is spent and reserved on a UTC day by each of these providers and, under ``TOTAL``, by all."""
     names = {*providers, TOTAL}
-    rows = connection.execute(_HELD, {"b_day": day, "b_providers": sorted(names)})
+    rows = _HELD.rows(connection, b_day=day, b_providers=sorted(names))
     found = {provider: int(micros) for provider, micros in rows}
     return {name: found.get(name, 0) for name in names}
 
@@ -68,10 +70,9 @@ def hold(connection: Connection, changes: Mapping[str, int], day: str) -> None:
     amounts[TOTAL] = sum(amounts.values())
     # Always in the same order, so that two transactions can't wait for each other.
     rows = [{"provider": name, "day": day, "micros": amounts[name]} for name in sorted(amounts)]
-    connection.execute(_add(connection.dialect.name), rows)
+    _ADD.run(connection, rows)
 
 
-@cache
 def _add(dialect: str) -> Any:
     make = insert_of(dialect, spending)
     return make.on_conflict_do_update(
@@ -79,9 +80,12 @@ def _add(dialect: str) -> Any:
     )
 
 
+_ADD = Change(_add)
+
+
 def stopped(connection: Connection) -> frozenset[str]:
     """Return the providers that may not be called; ``ALL`` among them stands for every one."""
-    return frozenset(connection.execute(_STOPPED).scalars())
+    return frozenset(provider for (provider,) in _STOPPED.rows(connection))
 
 
 def day_of(moment: datetime) -> str:
