@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -36,11 +37,18 @@ async def _read_capped(response: httpx.Response, max_bytes: int) -> bytes:
     if declared.isdecimal() and int(declared) > max_bytes:
         raise BodyTooLargeError
     read = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in _chunks(response):
         read += chunk
         if len(read) > max_bytes:
             raise BodyTooLargeError
     return bytes(read)
+
+
+def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Return the body piece by piece; where nothing has to be decoded, straight from the connection."""
+    if "content-encoding" in response.headers or not isinstance(response.stream, httpx.AsyncByteStream):
+        return response.aiter_bytes()
+    return aiter(response.stream)
 
 
 def _decode(raw: bytes, *, success: bool) -> Any | None:

@@ -18,6 +18,7 @@ Text = str | SecretStr
 """A header, parameter or form value."""
 
 NO_TEXTS: Mapping[str, Text] = MappingProxyType({})
+_NOWHERE = httpx.URL("https://nowhere.invalid/")
 _CONNECT_SHARE = 0.9  # of the deadline; a connection later than that is of no use, and its failure is surely unsent
 
 
@@ -43,13 +44,17 @@ class Call:
         """
         query = urlencode(revealed({**params, **self.params}))
         content, content_type = self._content(fields)
-        return httpx.Request(
+        # Given as a stream and a URL of nowhere, httpx does not look for headers and parts that nobody needs (80 us).
+        request = httpx.Request(
             self.method,
-            origin.url(self.path, query),
+            _NOWHERE,
             headers=revealed({**headers, **content_type, **self.headers}),
-            content=content,
+            stream=httpx.ByteStream(content),
             extensions={"timeout": {"pool": self.timeout_seconds * _CONNECT_SHARE}},
         )
+        request.url = origin.url(self.path, query)
+        request.read()
+        return request
 
     def secrets(self) -> Iterator[str]:
         """Return every secret that this call carries."""
