@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from enrichment_dagster.http.body import read_body
 from enrichment_dagster.http.call import NO_TEXTS, Call, Text, revealed, secret_texts
 from enrichment_dagster.http.egress import parse_origin
 from enrichment_dagster.http.failures import BodyTooLargeError, Failure, NotJsonError, classify
+from enrichment_dagster.http.patience import Patience
 from enrichment_dagster.http.redact import redact, vendor_message
 from enrichment_dagster.http.retry_after import parse_retry_after
 from enrichment_dagster.http.statuses import Rule, rule_for
@@ -147,7 +147,7 @@ class RemoteClient:
     async def _attempt(self, call: Call) -> Reply | Failure:
         """Make the call. Failures are returned: an exception from here would carry URLs in its message and frames."""
         try:
-            async with asyncio.timeout(call.timeout_seconds):
+            async with Patience(call.timeout_seconds):
                 return await self._send(call.build(self._origin, self._headers, self._params, self._fields))
         except _EXPECTED as error:
             return classify(error)
