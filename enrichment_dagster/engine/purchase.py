@@ -37,6 +37,9 @@ _POLL_SECONDS = 0.1
 _LEASE_GRACE_SECONDS = 10.0
 """A worker that has not settled this long after its call's deadline is taken for dead."""
 
+_OVERDUE_SECONDS = 0.25
+"""A timeout that comes so much too late is noticed by a process that has more to do than it can."""
+
 _NO_MEMORY = CachePolicy(0.0, 0.0)
 
 
@@ -157,7 +160,6 @@ class _Call:
         self._asker = asker
         self._cost = 0
         self._policy = lookup.cache or buyer._cache
-        self._hurried = False  # the last call had less time than its lookup needs at worst
 
     async def run(self) -> Purchase:
         failures = 0
@@ -214,7 +216,6 @@ class _Call:
     async def _send(self, opened: Opened) -> Purchase | _Failure:
         await self._wait_for_turn(opened)
         started, timeout = self._clock.monotonic(), self._timeout()
-        self._hurried = timeout < self._lookup.timeout_seconds
         url = self._buyer._callback_url(self._key.provider, opened.callback_token) if opened.callback_token else ""
         try:
             outcome = await self._buyer.fetch(self._lookup, self._query, timeout, url)
@@ -223,10 +224,22 @@ class _Call:
         except Exception as error:  # noqa: BLE001 - a fault of an adapter must cost one call, not the batch
             outcome = Outcome(ProviderError("adapter_fault", type(error).__name__, transient=False))
         if isinstance(outcome.result, ProviderError):
-            return _Failure(outcome.result, self._elapsed_ms(started), outcome.speaks)
+            return self._failure(outcome, started, timeout)
         if isinstance(outcome.result, Pending):
             return await self._settle_pending(opened, outcome.result, started)
         return await self._settle_answer(opened, outcome.result, started, speaks=outcome.speaks)
+
+    def _failure(self, outcome: Outcome, started: float, timeout: float) -> _Failure:
+        """Return what became of a call without an answer.
+
+        A call that we cut short says nothing of its provider: where it had less time than its lookup may take, or where
+        this process was too busy to look at what had come in.
+        """
+        assert isinstance(outcome.result, ProviderError)
+        overdue = self._clock.monotonic() - started - timeout
+        hurried = timeout < self._lookup.timeout_seconds or overdue > _OVERDUE_SECONDS
+        ours = hurried and outcome.result.reason == "timeout"
+        return _Failure(outcome.result, self._elapsed_ms(started), outcome.speaks and not ours, ours)
 
     def _timeout(self) -> float:
         if self._asker.outlives:
@@ -266,7 +279,6 @@ class _Call:
 
     async def _settle_failure(self, opened: Opened, failure: _Failure, *, final: bool) -> None:
         error = failure.error
-        ours = self._hurried and error.reason == "timeout"  # a lane with more time may ask at once
         await self._buyer._ledger.settle(
             Settlement(
                 attempt_id=opened.attempt_id,
@@ -277,7 +289,7 @@ class _Call:
                 latency_ms=failure.latency_ms,
                 cost_micros=cost_of_failure(self._lookup, error),
                 retry_after_seconds=error.retry_after_seconds,
-                cache=self._policy if final and not ours else _NO_MEMORY,
+                cache=self._policy if final and not failure.ours else _NO_MEMORY,
                 speaks=failure.speaks,
             )
         )
@@ -305,6 +317,7 @@ class _Failure:
     error: ProviderError
     latency_ms: int
     speaks: bool
+    ours: bool  # our own hurry made it: a lane with more time may ask at once
 
 
 def _has_to_queue(begun: object) -> bool:

@@ -136,6 +136,30 @@ class TestManyAskers:
         assert lookup.calls == []
 
 
+class TestTimeouts:
+    async def test_a_provider_that_had_all_its_time_has_failed(self, ask, ledger, clock):
+        await ask(ScriptedLookup(steps=[HIT], clock=clock, seconds=6.0), seconds=5.1)
+        (settled,) = ledger.settled
+        assert (settled.reason, settled.speaks) == ("timeout", True)
+
+    async def test_a_call_that_our_deadline_cut_says_nothing_of_its_provider(self, ask, ledger, clock):
+        await ask(ScriptedLookup(steps=[HIT], clock=clock, seconds=6.0), seconds=2.0)
+        (settled,) = ledger.settled
+        assert (settled.reason, settled.speaks) == ("timeout", False)
+        assert settled.cache.error_seconds == 0, "a lane with more time may ask at once"
+
+    async def test_nor_does_one_whose_end_we_noticed_too_late(self, ask, ledger, clock):
+        """A process with more to do than it can must not open its providers' breakers."""
+
+        def too_late(_query):
+            clock.advance(5.5)
+            raise NO_ANSWER
+
+        await ask(ScriptedLookup(steps=[too_late]), seconds=5.6)
+        (settled,) = ledger.settled
+        assert (settled.reason, settled.speaks) == ("timeout", False)
+
+
 class TestRetries:
     async def test_each_attempt_is_a_row_of_its_own(self, ask, ledger):
         lookup = ScriptedLookup(steps=[DOWN, DOWN, HIT])
