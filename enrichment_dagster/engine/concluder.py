@@ -13,9 +13,13 @@ from enrichment_dagster.engine.conclude import Validator
 from enrichment_dagster.engine.delivery import Deliverer
 from enrichment_dagster.engine.routing_result import Finished, conclusions
 from enrichment_dagster.engine.tasks import Tasks
+from enrichment_dagster.engine.waiting import first_done
 from enrichment_dagster.ports import RecordMapper, RoutingConclusion, RoutingStore
 
 _EVERY_SECONDS = 0.1
+_AT_LEISURE_SECONDS = 0.5
+"""For results that no record waits for: to check one value takes as long as to check a thousand."""
+
 _MOST_TOGETHER = 200
 _MOST_IN_A_COMMIT = 25
 """Calls that are to be sent wait for the commit under way: it must be short."""
@@ -50,17 +54,31 @@ class Concluder:
         self._owner = owner
         self._aside = aside
         self._finished: asyncio.Queue[Finished] = asyncio.Queue()
+        self._hurry = asyncio.Event()  # a record waits for what is there, or it is as much as goes together
 
     def put(self, finished: Finished) -> None:
         """Take an answered event."""
         self._finished.put_nowait(finished)
+        if self._mapper.knows(finished.draft.item.event.subject) or self._finished.qsize() >= _MOST_TOGETHER:
+            self._hurry.set()
 
     async def run(self) -> None:
         """Store and deliver what ``put`` was given, for ever."""
         while True:
             batch = await drained(self._finished)
+            if self._finished.empty():
+                self._hurry.clear()
             await asyncio.shield(self._tasks.start(self._conclude(batch)))  # whoever ends this loop must not end that
             await self._clock.sleep(_EVERY_SECONDS)
+            await self._leisure()
+
+    async def _leisure(self) -> None:
+        hurried = asyncio.ensure_future(self._hurry.wait())
+        try:
+            until = self._clock.monotonic() + _AT_LEISURE_SECONDS - _EVERY_SECONDS
+            await first_done([hurried], self._clock, until)
+        finally:
+            hurried.cancel()
 
     async def flush(self) -> None:
         """Begin to store all that is there now."""
