@@ -7,10 +7,11 @@ data frames. Every import that a run does not make is time that a lead does not 
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -220,7 +221,27 @@ def enrich_batch(settings: Settings, stores: Stores, event_type: str, batch_id: 
             preloading.start()
             return await worker.runner.run(lease, worker.work.open_items(batch_id))
 
-    return asyncio.run(main())
+    with few_collections():
+        return asyncio.run(main())
+
+
+_NEW_OBJECTS = 20_000
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Let Python look for garbage more rarely: by default whenever 700 objects more were made than given up.
+
+    A batch makes a hundred times as many and keeps them until its results are stored. To look through them over and
+    over took 1.0 of 8.3 ms of processor time a lead; what is given up without being in a circle, as nearly all is, is
+    freed at once in any case.
+    """
+    usual = gc.get_threshold()
+    gc.set_threshold(_NEW_OBJECTS, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def enrich_day(
