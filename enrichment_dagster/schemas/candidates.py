@@ -1,13 +1,15 @@
 """What a value must be to enter the field ledger: the rules behind the enrichment's validation step.
 
 Each value takes one row in the column of its rule set. Rule sets follow from the field catalogue: the field's own where
-it has one, else its kind's. One pandera call checks a whole micro-batch (about 1 ms for each check, however many rows).
+it has one, else its kind's. Pandera takes about 1 ms for each check, however many rows there are: so one check looks at
+all of a micro-batch, and only where something is wrong each rule is checked on its own to tell what it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import pandera.polars as pa
@@ -16,7 +18,7 @@ import polars as pl
 from enrichment_dagster.domain.fields import FIELDS, FieldValue, Kind
 from enrichment_dagster.domain.normalise import MAX_ENTRIES, MAX_LONG_TEXT, MAX_TAGS, MAX_TEXT
 from enrichment_dagster.domain.ranges import RANGES
-from enrichment_dagster.schemas.splitting import failures, rule
+from enrichment_dagster.schemas.splitting import Rule, all_hold, failures, is_clean
 from enrichment_dagster.schemas.value_types import wrong_type
 
 CandidateValue: TypeAlias = tuple[str, FieldValue]
@@ -31,21 +33,22 @@ _EMAIL = rf"^[^\s@\p{{Cc}}]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}$"
 _PHONE = r"^\+[1-9][0-9]{4,14}$"
 _URL = r"^https://[^\s/?#@\p{Cc}]+\.[^\s/?#@\p{Cc}]+(?:/[^\s\p{Cc}]*)?$"
 _LINKEDIN = r"^https://www\.linkedin\.com/."
+_CONFIDENCE = "confidence"
 
 
-def _matches(reason: str, pattern: str) -> pa.Check:
-    return rule(reason, lambda column: column.str.contains(pattern))
+def _matches(reason: str, pattern: str) -> Rule:
+    return Rule(reason, lambda column: column.str.contains(pattern))
 
 
-def _at_most(length: int) -> pa.Check:
-    return rule("too_long", lambda column: column.str.len_chars() <= length)
+def _at_most(length: int) -> Rule:
+    return Rule("too_long", lambda column: column.str.len_chars() <= length)
 
 
-def _between(low: float, high: float) -> pa.Check:
-    return rule("out_of_range", lambda column: column.is_between(low, high))
+def _between(low: float, high: float) -> Rule:
+    return Rule("out_of_range", lambda column: column.is_between(low, high))
 
 
-def _in_range(field: str) -> pa.Check:
+def _in_range(field: str) -> Rule:
     return _between(*RANGES[field])
 
 
@@ -67,50 +70,56 @@ def _good_part(text: pl.Expr, longest: int) -> pl.Expr:
     return fine.fill_null(False)
 
 
-def _text_checks(longest: int) -> list[pa.Check]:
-    return [
-        rule("empty", lambda column: column.str.strip_chars() != ""),
+def _count_at_most(most: int) -> Rule:
+    return Rule("wrong_count", lambda column: column.list.len().is_between(1, most))
+
+
+def _of_text(longest: int) -> _RuleSet:
+    return _RuleSet(
+        pl.String(),
+        Rule("empty", lambda column: column.str.strip_chars() != ""),
         _at_most(longest),
-        rule("control_characters", lambda column: ~column.str.contains(r"\p{Cc}")),
-    ]
+        Rule("control_characters", lambda column: ~column.str.contains(r"\p{Cc}")),
+    )
 
 
-_URL_CHECKS = [_matches("not_an_https_url", _URL), _at_most(_MAX_URL)]
+class _RuleSet:
+    """The type of a column and the rules for its values."""
 
-_RULE_SETS: Mapping[str, pa.Column] = {
-    Kind.TEXT: pa.Column(pl.String, _text_checks(MAX_TEXT), nullable=True),
-    Kind.LONG_TEXT: pa.Column(pl.String, _text_checks(MAX_LONG_TEXT), nullable=True),
-    Kind.EMAIL: pa.Column(pl.String, [_matches("not_an_email", _EMAIL), _at_most(_MAX_EMAIL)], nullable=True),
-    Kind.PHONE: pa.Column(pl.String, _matches("not_e164", _PHONE), nullable=True),
-    Kind.URL: pa.Column(pl.String, _URL_CHECKS, nullable=True),
-    Kind.DOMAIN: pa.Column(pl.String, [_matches("not_a_domain", _DOMAIN), _at_most(_MAX_DOMAIN)], nullable=True),
-    Kind.INTEGER: pa.Column(pl.Int64, nullable=True),
-    Kind.NUMBER: pa.Column(pl.Float64, rule("not_finite", lambda column: column.is_finite()), nullable=True),
-    Kind.TAGS: pa.Column(
-        pl.List(pl.String),
-        [
-            rule("wrong_count", lambda column: column.list.len().is_between(1, MAX_TAGS)),
-            rule("bad_tag", _good_tags),
-        ],
-        nullable=True,
-    ),
-    Kind.ENTRIES: pa.Column(
+    def __init__(self, dtype: pl.DataType, *rules: Rule) -> None:
+        self.dtype = dtype
+        self.rules = rules
+
+    def column(self) -> pa.Column:
+        """Return the column with each rule as a check of its own. Pandera takes NaN for null: the rules see to that."""
+        return pa.Column(self.dtype, [rule.check() for rule in self.rules], nullable=True)
+
+
+_URL_RULES = (_matches("not_an_https_url", _URL), _at_most(_MAX_URL))
+
+_RULE_SETS: Mapping[str, _RuleSet] = {
+    Kind.TEXT: _of_text(MAX_TEXT),
+    Kind.LONG_TEXT: _of_text(MAX_LONG_TEXT),
+    Kind.EMAIL: _RuleSet(pl.String(), _matches("not_an_email", _EMAIL), _at_most(_MAX_EMAIL)),
+    Kind.PHONE: _RuleSet(pl.String(), _matches("not_e164", _PHONE)),
+    Kind.URL: _RuleSet(pl.String(), *_URL_RULES),
+    Kind.DOMAIN: _RuleSet(pl.String(), _matches("not_a_domain", _DOMAIN), _at_most(_MAX_DOMAIN)),
+    Kind.INTEGER: _RuleSet(pl.Int64()),
+    Kind.NUMBER: _RuleSet(pl.Float64(), Rule("not_finite", lambda column: column.is_finite())),
+    Kind.TAGS: _RuleSet(pl.List(pl.String), _count_at_most(MAX_TAGS), Rule("bad_tag", _good_tags)),
+    Kind.ENTRIES: _RuleSet(
         pl.List(pl.List(pl.String)),  # the texts of each entry; its keys are checked with the type
-        [
-            rule("wrong_count", lambda column: column.list.len().is_between(1, MAX_ENTRIES)),
-            rule("bad_entry", _good_entries),
-        ],
-        nullable=True,
+        _count_at_most(MAX_ENTRIES),
+        Rule("bad_entry", _good_entries),
     ),
-    "email_status": pa.Column(
-        pl.String, rule("not_a_status", lambda column: column.is_in(list(EMAIL_STATUSES))), nullable=True
-    ),
-    "linkedin": pa.Column(pl.String, [*_URL_CHECKS, _matches("not_on_linkedin", _LINKEDIN)], nullable=True),
-    "employees": pa.Column(pl.Int64, _in_range("employees"), nullable=True),
-    "founded_year": pa.Column(pl.Int64, rule("out_of_range", _year), nullable=True),
-    "money": pa.Column(pl.Float64, _in_range("annual_revenue"), nullable=True),
-    "employee_growth": pa.Column(pl.Float64, _in_range("employee_growth"), nullable=True),
-    "intent_score": pa.Column(pl.Float64, _in_range("intent_score"), nullable=True),
+    "email_status": _RuleSet(pl.String(), Rule("not_a_status", lambda column: column.is_in(list(EMAIL_STATUSES)))),
+    "linkedin": _RuleSet(pl.String(), *_URL_RULES, _matches("not_on_linkedin", _LINKEDIN)),
+    "employees": _RuleSet(pl.Int64(), _in_range("employees")),
+    "founded_year": _RuleSet(pl.Int64(), Rule("out_of_range", _year)),
+    "money": _RuleSet(pl.Float64(), _in_range("annual_revenue")),
+    "employee_growth": _RuleSet(pl.Float64(), _in_range("employee_growth")),
+    "intent_score": _RuleSet(pl.Float64(), _in_range("intent_score")),
+    _CONFIDENCE: _RuleSet(pl.Float64(), _between(0, 1)),
 }
 _OWN_RULES = {
     "email_status": "email_status",
@@ -125,8 +134,6 @@ _OWN_RULES = {
 }
 RULE_SET_OF: Mapping[str, str] = {name: _OWN_RULES.get(name, spec.kind) for name, spec in FIELDS.items()}
 """The rule set of every field of the catalogue."""
-
-_CONFIDENCE = pa.Column(pl.Float64, _between(0, 1), nullable=True)  # pandera takes NaN for null: let the rule say it
 
 
 def validate_values(
@@ -159,18 +166,33 @@ def _broken_rules(
     if not columns:
         return {}
     parts = [
-        pl.DataFrame({"row": rows, name: found}, schema={"row": pl.Int64, name: _RULE_SETS[name].dtype.type})
+        pl.DataFrame({"row": rows, name: found}, schema={"row": pl.Int64, name: _RULE_SETS[name].dtype})
         for name, (rows, found) in columns.items()
     ]
     frame = pl.concat(parts, how="diagonal")
     numbers = frame["row"].to_list()
-    confidences = pl.Series("confidence", [float(values[row][1].confidence) for row in numbers], dtype=pl.Float64)
-    schema = pa.DataFrameSchema({**{name: _RULE_SETS[name] for name in columns}, "confidence": _CONFIDENCE})
-    found = failures(schema, frame.drop("row").with_columns(confidences))
+    confidences = pl.Series(_CONFIDENCE, [float(values[row][1].confidence) for row in numbers], dtype=pl.Float64)
+    frame = frame.drop("row").with_columns(confidences)
+    names = tuple(sorted(frame.columns))
+    if is_clean(_schema_of_all(names), frame):
+        return {}
+    found = failures(_schema_of_each(names), frame)
     return {
         numbers[index]: reason.replace(f"{RULE_SET_OF[values[numbers[index]][1].field]}: ", "")
         for index, reason in found.items()
     }
+
+
+@lru_cache(maxsize=64)
+def _schema_of_all(names: tuple[str, ...]) -> pa.DataFrameSchema:
+    """Return the schema that says of a frame with these rule sets, of whose types we are sure, whether all is well."""
+    return pa.DataFrameSchema(checks=all_hold({name: _RULE_SETS[name].rules for name in names}))
+
+
+@lru_cache(maxsize=64)
+def _schema_of_each(names: tuple[str, ...]) -> pa.DataFrameSchema:
+    """Return the schema that says what is wrong."""
+    return pa.DataFrameSchema({name: _RULE_SETS[name].column() for name in names})
 
 
 def _as_cell(value: FieldValue) -> Any:
@@ -183,6 +205,5 @@ def _as_cell(value: FieldValue) -> Any:
 
 def preload() -> None:
     """Check an empty value of each rule set: libraries are loaded and rules are compiled at the first use."""
-    columns = {name: pl.Series([None], dtype=column.dtype.type) for name, column in _RULE_SETS.items()}
-    schema = pa.DataFrameSchema({**_RULE_SETS, "confidence": _CONFIDENCE})
-    failures(schema, pl.DataFrame({**columns, "confidence": pl.Series([1.0], dtype=pl.Float64)}))
+    frame = pl.DataFrame({name: pl.Series([None], dtype=rules.dtype) for name, rules in _RULE_SETS.items()})
+    is_clean(_schema_of_all(tuple(sorted(frame.columns))), frame)

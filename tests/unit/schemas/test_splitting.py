@@ -6,7 +6,7 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from enrichment_dagster.schemas.splitting import failures, rule
+from enrichment_dagster.schemas.splitting import Rule, all_hold, failures, is_clean, rule
 from enrichment_dagster.schemas.tables import table_schema
 
 _SCHEMA = pa.DataFrameSchema(
@@ -53,3 +53,31 @@ def test_an_unknown_column_is_a_fault_of_the_caller() -> None:
     row = {"outbox_id": "o", "surprise": "x"}
     with pytest.raises(ValueError, match="can't be checked"):
         failures(table_schema("crm_writes"), pl.DataFrame([row]))
+
+
+_TOGETHER = pa.DataFrameSchema(
+    checks=all_hold(
+        {
+            "key": (
+                Rule("empty", lambda column: column != ""),
+                Rule("long", lambda column: column.str.len_chars() < 3),
+            ),
+            "n": (Rule("too_small", lambda column: column > 3),),
+        }
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "numbers", "clean"),
+    [
+        (["a", "bc"], [4, 5], True),
+        ([None, "a"], [4, None], True),
+        (["a", ""], [4, 5], False),
+        (["a", "abc"], [4, 5], False),
+        (["a", "bc"], [4, 3], False),
+        (["abc", ""], [1, 2], False),
+    ],
+)
+def test_one_check_by_the_rules_of_all_columns(keys: list[str | None], numbers: list[int | None], clean: bool) -> None:
+    assert is_clean(_TOGETHER, _frame(keys, numbers)) is clean
