@@ -28,8 +28,9 @@ from enrichment_dagster.ports import (
 from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.pending import register_waiters
+from enrichment_dagster.store.prepared import Change, insertion_of_new
 from enrichment_dagster.store.result_rows import earlier_values, ended_parameters, result_rows, step_as_json
-from enrichment_dagster.store.rows import Row, event_from_row, insert_new, next_rev
+from enrichment_dagster.store.rows import Row, event_from_row, next_rev
 from enrichment_dagster.store.tables import (
     batches,
     crm_writes,
@@ -219,7 +220,7 @@ def _entry(row: Row) -> OutboxEntry:
 
 # --- the terminal transaction ----------------------------------------------------------------------------------------
 
-_FINISH = (
+_FINISH = Change(
     update(work)
     .where(
         work.c.work_id == bindparam("b_work_id"),
@@ -243,11 +244,8 @@ def _conclude(connection: Connection, conclusion: _Conclusion) -> LeaseLost | No
         return LeaseLost(lease.batch_id)
     rev, now_ms = next_rev(connection), to_ms(conclusion.finished_at)
     for table, rows in _result_rows(conclusion.enrichments, rev, now_ms):
-        if rows:
-            connection.execute(insert_new(connection, table), rows)
-    if conclusion.enrichments:
-        finished = [_finished(item, lease, now_ms, rev) for item in conclusion.enrichments]
-        connection.execute(_FINISH, finished)
+        insertion_of_new(table).run(connection, rows)
+    _FINISH.run(connection, [_finished(item, lease, now_ms, rev) for item in conclusion.enrichments])
     awaited = [(attempt, item.item.work_id) for item in conclusion.enrichments for attempt in item.awaits]
     if awaited:
         register_waiters(connection, awaited, rev, now_ms)
@@ -356,12 +354,12 @@ def _record_deliveries(connection: Connection, deliveries: _Deliveries) -> None:
         )
 
 
-_SETTLE_OUTBOX = (
+_SETTLE_OUTBOX = Change(
     update(outbox)
     .where(outbox.c.outbox_id == bindparam("b_outbox_id"), outbox.c.state == "owed")
     .values(state=bindparam("b_state"), last_reason=bindparam("b_reason"), owner="", lease_until_ms=0)
 )
-_SETTLE_WORK = (
+_SETTLE_WORK = Change(
     update(work)
     .where(work.c.work_id == bindparam("b_work_id"))
     .values(delivered_at_ms=bindparam("b_at_ms"), rev=bindparam("b_rev"))
@@ -370,7 +368,7 @@ _SETTLE_WORK = (
 
 def _record_done(connection: Connection, owner: str, done: Sequence[WriteRecord]) -> None:
     rev = next_rev(connection)
-    connection.execute(insert_new(connection, crm_writes), [_write_row(item, rev) for item in done])
+    insertion_of_new(crm_writes).run(connection, [_write_row(item, rev) for item in done])
     settled = [
         {
             "b_outbox_id": item.entry.outbox_id,
@@ -379,14 +377,13 @@ def _record_done(connection: Connection, owner: str, done: Sequence[WriteRecord]
         }
         for item in done
     ]
-    connection.execute(_SETTLE_OUTBOX, settled)
+    _SETTLE_OUTBOX.run(connection, settled)
     delivered = [
         {"b_work_id": item.entry.work_id, "b_at_ms": to_ms(item.at), "b_rev": rev}
         for item in done
         if item.status != "rejected"
     ]
-    if delivered:
-        connection.execute(_SETTLE_WORK, delivered)
+    _SETTLE_WORK.run(connection, delivered)
 
 
 def _write_row(item: WriteRecord, rev: int) -> dict[str, Any]:
