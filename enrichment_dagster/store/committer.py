@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,10 +50,12 @@ class GroupCommitter:
     """One writer thread that commits everything asked since its last commit in one transaction."""
 
     def __init__(self, database: Database, name: str) -> None:
-        self._database = database
-        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._writer = database.writer()
+        self._asked: deque[_Request] = deque()
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # one wakes the thread: a call to the system
+        self._called = False  # and it has not begun to look yet
         self._closed = False
-        self._gate = threading.Lock()  # nothing may be queued behind the closing mark: nobody would answer it
+        self._gate = threading.Lock()  # nothing may be asked after the closing: nobody would answer it
         self._thread = threading.Thread(target=self._run, name=f"committer-{name}", daemon=True)
         self._thread.start()
 
@@ -66,37 +69,29 @@ class GroupCommitter:
         with self._gate:
             if self._closed:
                 raise StoreError("the store is closed")
-            self._queue.put(_Request(handler, item, future))
+            self._asked.append(_Request(handler, item, future))
+            self._call()
         return await future
 
     def close(self) -> None:
         """Finish what was asked and stop the thread."""
         with self._gate:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
+            self._closed = True
+            self._call()
         self._thread.join()
 
-    def _run(self) -> None:
-        stop = False
-        while not stop:
-            first = self._queue.get()
-            if first is None:
-                return
-            requests, stop = self._drain(first)
-            self._commit_live(requests)
+    def _call(self) -> None:
+        if not self._called:
+            self._called = True
+            self._calls.put(None)
 
-    def _drain(self, first: _Request) -> tuple[list[_Request], bool]:
-        requests = [first]
-        while len(requests) < _MAX_GROUP:
-            try:
-                request = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if request is None:
-                return requests, True
-            requests.append(request)
-        return requests, False
+    def _run(self) -> None:
+        while self._asked or not self._closed:
+            if not self._asked:
+                self._calls.get()
+                self._called = False  # before looking: what is asked from now on calls again
+            self._commit_live([self._asked.popleft() for _ in range(min(len(self._asked), _MAX_GROUP))])
+        self._writer.close()
 
     def _commit_live(self, requests: list[_Request]) -> None:
         """Commit what its asker still waits for; from here on a request can't be cancelled any more."""
@@ -110,7 +105,7 @@ class GroupCommitter:
         for request in requests:
             groups.setdefault(id(request.handler), []).append(request)
         try:
-            with self._database.write() as connection:
+            with self._writer.transaction() as connection:
                 answers = [
                     (group, group[0].handler(connection, [request.item for request in group]))
                     for group in groups.values()

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 
 _BUSY_TIMEOUT_MS = 10_000
 
@@ -70,9 +71,53 @@ class Database:
         with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
 
+    def writer(self) -> Writer:
+        """Return a writer, for a thread that writes all the time."""
+        return Writer(self)
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+class Writer:
+    """Writing transactions of one thread, one after the other.
+
+    On SQLite its connection lasts, and the driver begins and ends the transactions: SQLAlchemy takes longer for that
+    than SQLite for a transaction's work. On Postgres a connection may have died since the last time, so that each
+    transaction gets one that was tried.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lasts = database.engine.dialect.name == "sqlite"
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction; it is durable when the block ends without an error."""
+        if not self._lasts:
+            with self._database.write() as connection:
+                yield connection
+            return
+        try:
+            connection = self._connection = self._connection or self._database.engine.connect()
+            run_driver(connection, "BEGIN IMMEDIATE")
+            yield connection
+            # Where somebody used SQLAlchemy's own statements, it has a transaction as well: around the same one.
+            if connection.in_transaction():
+                connection.commit()
+            else:
+                run_driver(connection, "COMMIT")
+        except BaseException:
+            self.close()  # the connection is rolled back, and the next transaction has a new one
+            raise
+
+    def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def open_sqlite(path: Path) -> Database:
@@ -94,6 +139,21 @@ def _engine(url: str | URL, **options: Any) -> Engine:
     return create_engine(url, hide_parameters=True, json_serializer=to_json, **options)
 
 
+def run_driver(connection: Connection, text: str, parameters: Any = (), *, many: bool = False) -> Any:
+    """Run a statement on the driver's connection and return its cursor; its errors come as SQLAlchemy's do."""
+    driver: Any = connection.connection.dbapi_connection
+    errors: Any = connection.dialect.loaded_dbapi.Error  # type: ignore[attr-defined]
+    cursor = driver.cursor()
+    try:
+        if many:
+            cursor.executemany(text, parameters)
+        else:
+            cursor.execute(text, parameters)
+    except errors as error:
+        raise DBAPIError.instance(text, None, error, errors, hide_parameters=True) from error
+    return cursor
+
+
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not open transactions of its own
     cursor = connection.cursor()
@@ -109,6 +169,9 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    if driver.in_transaction:
+        return  # a ``Writer`` has begun it
     # A writer takes its lock at once: upgrading a read transaction later could fail with "database is locked".
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

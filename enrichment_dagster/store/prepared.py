@@ -16,7 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+
+from enrichment_dagster.store.database import run_driver
 
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -46,7 +47,7 @@ class Query:
             prepared = self._prepared[shape] = _prepare(statement, connection.dialect, lists=lists)
         for name, values in lists.items():
             parameters.update(zip(prepared.lists[name], values, strict=True))
-        return prepared.read(_execute(connection, prepared.text, prepared.cells(parameters)).fetchall())
+        return prepared.read(run_driver(connection, prepared.text, prepared.cells(parameters)).fetchall())
 
 
 class Change:
@@ -67,7 +68,7 @@ class Change:
             statement = _made(self._statement, connection.dialect)
             given = tuple(rows[0]) if statement.is_insert else None
             prepared = self._prepared[shape] = _prepare(statement, connection.dialect, given)
-        _execute(connection, prepared.text, [prepared.cells(row) for row in rows], many=True)
+        run_driver(connection, prepared.text, [prepared.cells(row) for row in rows], many=True)
 
 
 def _made(statement: Any, dialect: Dialect) -> Any:
@@ -187,18 +188,3 @@ def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ..
 def _padded(values: list[Any]) -> list[Any]:
     length = 1 << (len(values) - 1).bit_length()
     return values + values[-1:] * (length - len(values))
-
-
-def _execute(connection: Connection, text: str, parameters: Any, *, many: bool = False) -> Any:
-    """Run a statement on the driver's connection; its errors come as SQLAlchemy's, as those of other statements do."""
-    driver: Any = connection.connection.dbapi_connection
-    cursor = driver.cursor()
-    errors: Any = connection.dialect.loaded_dbapi.Error  # type: ignore[attr-defined]
-    try:
-        if many:
-            cursor.executemany(text, parameters)
-        else:
-            cursor.execute(text, parameters)
-    except errors as error:
-        raise DBAPIError.instance(text, None, error, errors, hide_parameters=True) from error
-    return cursor
