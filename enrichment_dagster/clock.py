@@ -23,6 +23,10 @@ class Clock(Protocol):
         """Let this much time pass."""
         ...
 
+    def timer(self, seconds: float) -> asyncio.Future[None]:
+        """Return what is done when this much time has passed; to be cancelled when nobody waits for it any more."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -38,3 +42,16 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
+
+    def timer(self, seconds: float) -> asyncio.Future[None]:
+        """Return a future; a task that sleeps would be four times as dear."""
+        loop = asyncio.get_running_loop()
+        end: asyncio.Future[None] = loop.create_future()
+        alarm = loop.call_later(seconds, _end, end)
+        end.add_done_callback(lambda _end: alarm.cancel())
+        return end
+
+
+def _end(end: asyncio.Future[None]) -> None:
+    if not end.done():
+        end.set_result(None)

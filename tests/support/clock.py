@@ -37,11 +37,14 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        await self.timer(seconds)
+
+    def timer(self, seconds: float) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         end: asyncio.Future[None] = loop.create_future()
         heapq.heappush(self._sleepers, (self._elapsed + max(0.0, seconds), next(self._order), end))
         self._watch_later(loop)
-        await end
+        return end
 
     def _watch_later(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._watching:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -90,6 +91,9 @@ class FixedClock:
 
     async def sleep(self, seconds: float) -> None:
         self.move(seconds)
+
+    def timer(self, seconds: float) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self.sleep(seconds))
 
     def move(self, seconds: float) -> None:
         self.seconds += seconds

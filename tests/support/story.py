@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,6 +68,9 @@ class PastClock:
 
     async def sleep(self, seconds: float) -> None:
         self.move(seconds)
+
+    def timer(self, seconds: float) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self.sleep(seconds))
 
     def move(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
