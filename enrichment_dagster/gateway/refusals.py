@@ -1,4 +1,7 @@
-"""Logging refusals without letting a stranger fill the disk: one line per sender, reason and minute, with a count."""
+"""Logging refusals and failures without filling the disk: one line per sender, reason and minute, with a count.
+
+Nor the processor: where nothing can be stored, to write each failure's traceback would take all that is left of it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RefusalLog:
-    """Says that requests or elements are not accepted, and how many have been since it last said so."""
+    """Says that requests or elements were not accepted, and how many have been since it last said so."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -23,9 +26,19 @@ class RefusalLog:
 
     def note(self, sender: str, reason: str, detail: str) -> None:
         """Count one and log it if its kind was not logged within the last minute."""
+        if times := self._times(sender, reason):
+            _log.warning("not accepted", sender=sender, reason=reason, detail=detail, times=times)
+
+    def failed(self, sender: str, what: str) -> None:
+        """Count one that failed by a fault of ours; called while its exception is handled, which is logged."""
+        if times := self._times(sender, what):
+            _log.exception(what, sender=sender, times=times)
+
+    def _times(self, sender: str, reason: str) -> int:
+        """Count one; returns how many are to be told of, 0 where it is too soon."""
         kind, now = (sender, reason), self._clock.monotonic()
         self._unsaid[kind] += 1
         if now - self._said_at.get(kind, -_EVERY_SECONDS) < _EVERY_SECONDS:
-            return
+            return 0
         self._said_at[kind] = now
-        _log.warning("not accepted", sender=sender, reason=reason, detail=detail, times=self._unsaid.pop(kind))
+        return self._unsaid.pop(kind)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,8 +16,6 @@ from enrichment_dagster.gateway.refusals import RefusalLog
 from enrichment_dagster.intake.imports import urgent
 from enrichment_dagster.intake.sender import Parsed, RawRequest, Sender
 from enrichment_dagster.ports import KeptBody
-
-_log = structlog.get_logger(__name__)
 
 
 class Webhook:
@@ -88,6 +85,6 @@ class Webhook:
                 fresh = await journal.append(parsed.events) if parsed.events else []
                 await asyncio.gather(*(journal.keep(body) for body in parsed.rejects))
         except Exception:  # noqa: BLE001 - the sender must get a 503, and the operator the cause
-            _log.exception("journal failed", sender=self._sender.name)
+            self._refusals.failed(self._sender.name, "journal failed")
             return None
         return fresh

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 
-import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,8 +26,6 @@ from enrichment_dagster.http.outbound import checked_target
 MAX_BODY_BYTES = 65_536  # a request is a kilobyte
 _UNAUTHORIZED = 401
 _SENDER = "enrich"  # in logs; what a caller sent is personal data
-
-_log = structlog.get_logger(__name__)
 
 
 class EnrichApi:
@@ -54,7 +51,7 @@ class EnrichApi:
             detail = "too many requests are being answered; come again"
             return failed(429, "overloaded", detail, headers={"retry-after": "1"})
         except (StoreError, SQLAlchemyError, TimeoutError):
-            _log.exception("a request could not be stored")
+            self._refusals.failed(_SENDER, "a request could not be stored")
             return unavailable("store_unavailable", "the request")
 
     async def drain(self) -> None:
