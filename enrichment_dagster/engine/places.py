@@ -1,4 +1,10 @@
-"""Overload protection: so many requests are worked on at once, so many wait, and the rest is turned away at once."""
+"""Overload protection: so many requests are worked on at once, so many wait, and the rest is turned away at once.
+
+How many are worked on follows from how long our own part of a request takes (``felt``): requests that wait for a
+provider cost nothing, but those that wait for this process and its disk make each other late. Where that becomes slow
+there are fewer places, and one more with every request that is quick again: additive increase, multiplicative decrease,
+as TCP's congestion control does it.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +17,21 @@ from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.waiting import first_done
 from enrichment_dagster.errors import Overloaded
 
+SLOW_SECONDS = 0.15
+LEAST_PLACES = 8
+_DECREASE = 0.7
+
 
 class Places:
     """A bounded number of places with a bounded, fair line before them."""
 
     def __init__(self, clock: Clock, at_once: int, most_waiting: int) -> None:
         self._clock = clock
-        self._free = at_once
+        self._most = at_once
+        self._least = min(at_once, LEAST_PLACES)
+        self._places = float(at_once)  # at present
+        self._taken = 0
+        self._decreased_at = float("-inf")
         self.most_waiting = most_waiting
         self._line: deque[asyncio.Future[None]] = deque()
 
@@ -34,9 +48,19 @@ class Places:
         finally:
             self._give_back()
 
+    def felt(self, seconds: float) -> None:
+        """Say how long our own part of a request has taken, or one step of it that every request takes."""
+        now = self._clock.monotonic()
+        if seconds <= SLOW_SECONDS:
+            self._places = min(self._most, self._places + 1)
+            self._call_in()
+        elif now - self._decreased_at >= seconds:  # what was begun before the last decrease says nothing new
+            self._decreased_at = now
+            self._places = max(self._least, min(self._places, self._taken) * _DECREASE)
+
     async def _take(self, patience_seconds: float) -> None:
-        if self._free > 0 and not self._line:
-            self._free -= 1
+        if self._taken < self._places and not self._line:
+            self._taken += 1
             return
         if len(self._line) >= self.most_waiting:
             raise Overloaded("the line is full")
@@ -59,9 +83,13 @@ class Places:
             self._line.remove(turn)
 
     def _give_back(self) -> None:
-        while self._line:
+        self._taken -= 1
+        self._call_in()
+
+    def _call_in(self) -> None:
+        """Give free places to those who wait."""
+        while self._line and self._taken < self._places:
             turn = self._line.popleft()
             if not turn.done():
+                self._taken += 1
                 turn.set_result(None)
-                return
-        self._free += 1

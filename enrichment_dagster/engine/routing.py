@@ -30,7 +30,7 @@ from enrichment_dagster.engine.records import Records, read_soon
 from enrichment_dagster.engine.routing_result import Decide, RoutingCounts, RoutingResult, finish
 from enrichment_dagster.engine.tasks import Tasks
 from enrichment_dagster.engine.waiting import first_done
-from enrichment_dagster.engine.waterfall import enrich_event
+from enrichment_dagster.engine.waterfall import Orders, enrich_event, orders_now
 from enrichment_dagster.errors import Overloaded, StoreError
 from enrichment_dagster.ports import (
     ROUTING_SUFFIX,
@@ -38,6 +38,7 @@ from enrichment_dagster.ports import (
     CrmFailure,
     CrmRecord,
     Journal,
+    ProviderStanding,
     RecordMapper,
     RoutingStore,
     Standings,
@@ -104,6 +105,7 @@ class RoutingLane:
             aside=aside,
         )
         self._webhooks: asyncio.Queue[Event] = asyncio.Queue()
+        self._orders: dict[str, tuple[Mapping[str, ProviderStanding], Orders]] = {}
         self._in_hand = 0  # events of webhooks that are not routed yet
         self._counts = RoutingCounts()
 
@@ -135,7 +137,7 @@ class RoutingLane:
 
     async def _answer(self, event: Event, known: Mapping[str, Any], started: float, seconds: float) -> RoutingResult:
         until = started + seconds
-        recorded = self._tasks.start(self._journal.append([event]))
+        recorded = self._tasks.start(self._record(event))
         draft = await self._enrich(event, known, event.source, until - self._clock.monotonic() - _ANSWER_SECONDS)
         if not await first_done([recorded], self._clock, until):
             raise StoreError("the event could not be recorded in time")
@@ -143,10 +145,16 @@ class RoutingLane:
             raise StoreError("the event could not be recorded") from error
         return self._finish(draft, self._clock.monotonic() - started)
 
+    async def _record(self, event: Event) -> None:
+        begun = self._clock.monotonic()
+        await self._journal.append([event])
+        self._places.felt(self._clock.monotonic() - begun)
+
     async def _enrich(self, event: Event, known: Mapping[str, Any], known_from: str, seconds: float) -> Draft:
         plan = self._plans[event.event_type]
         item = WorkItem(event.event_id + ROUTING_SUFFIX, WorkKind.ROUTING, event)
         try:
+            standings = await self._standings.current()
             return await enrich_event(
                 item,
                 known,
@@ -154,7 +162,8 @@ class RoutingLane:
                 self._buyer,
                 self._clock,
                 known_from=known_from,
-                standings=await self._standings.current(),
+                standings=standings,
+                orders=self._orders_of(event.event_type, standings),
                 deadline_seconds=seconds,
             )
         except Exception as error:  # noqa: BLE001 - one event's fault must not cost the others
@@ -162,6 +171,13 @@ class RoutingLane:
             draft = Draft(item, self._clock.now(), Knowledge(plan.wanted))
             draft.fault = f"internal_error:{type(error).__name__}"
             return draft
+
+    def _orders_of(self, event_type: str, standings: Mapping[str, ProviderStanding]) -> Orders:
+        """Return the plan's orders; many events share the standings that they follow from."""
+        known = self._orders.get(event_type)
+        if known is None or known[0] is not standings:
+            known = self._orders[event_type] = (standings, orders_now(self._plans[event_type], standings))
+        return known[1]
 
     def _finish(self, draft: Draft, seconds: float) -> RoutingResult:
         finished = finish(draft, self._plans[draft.item.event.event_type], self._decide, seconds * 1_000)
