@@ -41,6 +41,11 @@ def failed(status: int, reason: str, detail: str, headers: Mapping[str, str] | N
     return _error(status, reason, detail, headers, **extra)
 
 
+def internal_error() -> Response:
+    """Answer a request that failed by a fault of this program."""
+    return _error(500, "internal_error", "a fault of the gateway, see its log")
+
+
 def install_error_answers(app: FastAPI) -> None:
     """Give the framework's own errors the same form."""
 
@@ -50,11 +55,11 @@ def install_error_answers(app: FastAPI) -> None:
         reason = _REASONS.get(error.status_code, "http_error")
         return _error(error.status_code, reason, str(error.detail), error.headers)
 
-    async def internal_error(_request: Request, _fault: Exception) -> Response:
-        return _error(500, "internal_error", "a fault of the gateway, see its log")
+    async def fault(_request: Request, _fault: Exception) -> Response:
+        return internal_error()
 
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(Exception, internal_error)
+    app.add_exception_handler(Exception, fault)
 
 
 def _error(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any) -> Response:

@@ -60,12 +60,8 @@ Standard Webhooks with the caller's secret, and repeated for 24 hours until it i
 """
 
 
-def add_api_routes(app: FastAPI, api: EnrichDeps, deps: GatewayDeps) -> EnrichApi:
-    """Add the endpoints; what is returned has to be drained when the server ends."""
-    enrich = EnrichApi(api, deps)
-    # This route serves; the next one only tells OpenAPI of it. Resolving its keys, which the handler reads itself, took
-    # FastAPI longer than reading the request.
-    app.add_route(ENRICH_PATH, enrich.handle, methods=["POST"], include_in_schema=False)
+def add_api_routes(app: FastAPI, enrich: EnrichApi, api: EnrichDeps, deps: GatewayDeps) -> None:
+    """Add the endpoints; that of ``enrich`` is served before it gets here, and only told of."""
     app.add_api_route(
         ENRICH_PATH,
         enrich.handle,
@@ -103,7 +99,6 @@ def add_api_routes(app: FastAPI, api: EnrichDeps, deps: GatewayDeps) -> EnrichAp
         responses=_errors(401, 404, 503),
         openapi_extra={"parameters": [_EVENT_ID]},
     )
-    return enrich
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
