@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from support.demo import Demo, running_demo
 from support.environment import SANDBOX_KEYS, SMALL_CONFIG, scrub
 from support.parts import REQUIRE_VARIABLE, SYSTEM_MARKERS
 from support.postgres import fresh_database, server_url
+from support.sharing import arrange, mark, needs_demo
 
 from enrichment_dagster.settings import Settings, load_settings
 
@@ -34,6 +37,15 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(home))
         yield
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    mark(item)
+
+
+@pytest.hookimpl(trylast=True)  # after they were shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    arrange(items)
 
 
 # --- a test that is skipped for want of a system part fails the session where all parts are promised -----------------
@@ -77,6 +89,24 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Postgres server: the one that ENRICHMENT_TEST_POSTGRES_URL names, or a throw-away cluster."""
     with server_url(tmp_path_factory.mktemp("postgres")) as url:
         yield url
+
+
+_DEMO = pytest.StashKey[ExitStack]()
+
+
+@pytest.fixture(scope="session")
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """One running demo for all tests that look at the whole."""
+    stack = request.config.stash[_DEMO] = ExitStack()
+    request.config.add_cleanup(stack.close)  # where the session ends before its last test
+    return stack.enter_context(running_demo(tmp_path_factory.mktemp("demo") / "home"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """It ends with the last of them: the tests that follow need the processors."""
+    if _DEMO in item.config.stash and not needs_demo(nextitem):
+        item.config.stash[_DEMO].close()
 
 
 @pytest.fixture

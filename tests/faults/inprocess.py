@@ -12,6 +12,7 @@ from typing import Any
 
 from fullstack import write_project
 from sqlalchemy import select
+from support.empty_stores import put_empty_stores
 
 from enrichment_dagster.composition import deliver_owed, enrich_batch, open_stores
 from enrichment_dagster.domain.event import Event, RecordRef
@@ -55,6 +56,7 @@ class Pipeline:
         places = {"ENRICHMENT_CONFIG": str(config), "ENRICHMENT_HOME": str(folder / "home")}
         self.environment = {**urls, **places}  # for processes of this installation
         self.settings = load_settings(self.environment)
+        put_empty_stores(self.settings.home)
         self.stores = open_stores(self.settings)
         self.journal = SqlJournal(self.stores.journal)
         self.sandbox = sandbox

@@ -12,35 +12,25 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from support.builders import an_enrichment, an_entry
-from support.environment import SMALL_CONFIG
+from support.empty_stores import put_empty_stores
 from support.rig import Rig
 
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.errors import LeaseLost
 from enrichment_dagster.ports import Deferral, DeliveryRetry, FollowUp
-from enrichment_dagster.settings import load_settings
-from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
 from enrichment_dagster.store.tables import crm_writes, outbox, work
 
 numbers = st.integers(1, 40)
 
 
-def make_template(home: Path) -> None:
-    (home / "enrichment.yaml").write_text(SMALL_CONFIG, encoding="utf-8")
-    found = load_settings({"ENRICHMENT_CONFIG": str(home / "enrichment.yaml"), "ENRICHMENT_HOME": str(home)})
-    open_journal_database(found).dispose()
-    open_ops_database(found).dispose()
-
-
 class Store(RuleBasedStateMachine):
-    template: Path  # a folder with an empty store
+    home: Path  # where each store gets a folder
 
     def __init__(self):
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir=self.template))
-        for name in ("journal.db", "ops.db"):
-            shutil.copy(self.template / name, self.folder / name)
+        self.folder = Path(tempfile.mkdtemp(dir=self.home))
+        put_empty_stores(self.folder)
         self.loop = asyncio.Runner()
         self.rig = Rig(self.folder)
         self.received: set[int] = set()
@@ -161,8 +151,7 @@ class Store(RuleBasedStateMachine):
 
 @pytest.mark.timeout(120)
 def test_the_account_holds_and_everything_ends(tmp_path, monkeypatch):
-    make_template(tmp_path)
-    monkeypatch.setattr(Store, "template", tmp_path, raising=False)
+    monkeypatch.setattr(Store, "home", tmp_path, raising=False)
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     run_state_machine_as_test(
         Store, settings=settings(max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=checks)

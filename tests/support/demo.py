@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import pytest
 from support.environment import scrub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +24,6 @@ LEADS = 6
 _START_SECONDS = 150.0
 _STOP_SECONDS = 30.0
 _PORTS = ("gateway", "webserver", "code-server", "sandbox")
-_KEY = pytest.StashKey["Demo"]()
 
 
 @dataclass(slots=True)
@@ -90,20 +88,6 @@ class Demo:
                 self.addresses = value
             else:
                 {"sent": self.sent, "routed": self.routed, "ended": self.ended}[name].append(value)
-
-
-def shared_demo(config: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The session's demo: started by the first who asks, stopped at the end."""
-    if _KEY not in config.stash:
-        stack = ExitStack()
-        config.add_cleanup(stack.close)
-        config.stash[_KEY] = stack.enter_context(running_demo(tmp_path_factory.mktemp("demo") / "home"))
-    return config.stash[_KEY]
-
-
-def demo_tests_last(items: list[pytest.Item]) -> None:
-    """Move them to the end: other tests need not share the processors with a running demo."""
-    items.sort(key=lambda item: "demo" in getattr(item, "fixturenames", ()))
 
 
 @contextmanager

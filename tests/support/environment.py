@@ -31,6 +31,24 @@ def scrub(environ: MutableMapping[str, str]) -> None:
         del environ[name]
 
 
+HUBSPOT_ONLY = """\
+crm:
+  hubspot:
+    objects:
+      contact:
+        mapping: {email: email, title: jobtitle, company_name: company}
+        status:
+          status: enrichment_status
+          missing_fields: enrichment_missing
+          enriched_at: enriched_at
+          values: {enriched: Complete}
+intake:
+  hubspot:
+    public_url: https://enrich.example.com/webhooks/hubspot
+    client_secret_envs: [HUBSPOT_CLIENT_SECRET]
+"""
+"""What a small configuration says of CRM and intake."""
+
 SMALL_CONFIG = """\
 version: 1
 event_types:
@@ -51,18 +69,5 @@ providers:
     api_key_env: CLEARBIT_API_KEY
     lookups:
       combined: {price_usd: 0.05}
-crm:
-  hubspot:
-    objects:
-      contact:
-        mapping: {email: email, title: jobtitle, company_name: company}
-        status:
-          status: enrichment_status
-          missing_fields: enrichment_missing
-          enriched_at: enriched_at
-          values: {enriched: Complete}
-intake:
-  hubspot:
-    public_url: https://enrich.example.com/webhooks/hubspot
-    client_secret_envs: [HUBSPOT_CLIENT_SECRET]
 """
+SMALL_CONFIG += HUBSPOT_ONLY

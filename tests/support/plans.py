@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.environment import HUBSPOT_ONLY
 from support.story import environment
 
 from enrichment_dagster.domain.fields import FIELDS
@@ -50,21 +51,8 @@ providers:
     lookups:
       verification: {price_usd: 0.008, charge: on_call}
 budget: {usd_per_day: 10}
-crm:
-  hubspot:
-    objects:
-      contact:
-        mapping: {email: email, title: jobtitle, company_name: company}
-        status:
-          status: enrichment_status
-          missing_fields: enrichment_missing
-          enriched_at: enriched_at
-          values: {enriched: Complete}
-intake:
-  hubspot:
-    public_url: https://enrich.example.com/webhooks/hubspot
-    client_secret_envs: [HUBSPOT_CLIENT_SECRET]
 """
+PLANS += HUBSPOT_ONLY
 
 
 def plans_environment(home: Path, *replacements: tuple[str, str], **changes: str) -> dict[str, str]:

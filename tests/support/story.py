@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
+from support.empty_stores import put_empty_stores
 
 from enrichment_dagster.cli import main
 from enrichment_dagster.composition import Stores, open_stores
@@ -103,6 +104,7 @@ class Installation:
 
     def __post_init__(self) -> None:
         self.settings: Settings = load_settings(environment(self.home))
+        put_empty_stores(self.home)
         self.stores: Stores = open_stores(self.settings, self.clock)
         self.journal = SqlJournal(self.stores.journal)
         self.committer = GroupCommitter(self.stores.ops, "ops")

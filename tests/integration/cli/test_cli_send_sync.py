@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from support.empty_stores import put_empty_stores
 from support.enrich import KEY, Api, running_api
 from support.story import call, environment
 
@@ -23,6 +24,7 @@ EMAIL = ("--email", "jane@acme.com")
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     settings = load_settings({"ENRICHMENT_HOME": str(tmp_path_factory.mktemp("sync") / "home")})
+    put_empty_stores(settings.home)
     stores, journal = open_stores(settings), open_journal(settings)
     with running_api(stores, journal) as api:
         yield api

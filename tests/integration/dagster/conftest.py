@@ -11,11 +11,11 @@ import dagster as dg
 import pytest
 from support.dagster_lane import LaneRig
 from support.dagster_product import Product
+from support.empty_stores import put_empty_stores
 
 from enrichment_dagster import resources
-from enrichment_dagster.composition import open_stores
 from enrichment_dagster.sandbox import RunningSandbox, SandboxConfig, parse_plan, running_sandbox
-from enrichment_dagster.settings import Settings, load_settings
+from enrichment_dagster.settings import Settings
 from enrichment_dagster.supervise.environment import Ports, sandbox_variables
 
 ROOT = Path(__file__).parents[3]
@@ -41,19 +41,10 @@ def instance(dagster_home: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]
         yield instance
 
 
-@pytest.fixture(scope="session")
-def stores_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Empty stores; tests take copies."""
-    home = tmp_path_factory.mktemp("stores") / "home"
-    config = {"ENRICHMENT_HOME": str(home), "ENRICHMENT_CONFIG": str(ROOT / "enrichment.yaml")}
-    open_stores(load_settings(config)).close()
-    return home
-
-
 @pytest.fixture
-def rig(make_settings: Callable[..., Settings], stores_home: Path, instance: dg.DagsterInstance) -> Iterator[LaneRig]:
+def rig(make_settings: Callable[..., Settings], instance: dg.DagsterInstance) -> Iterator[LaneRig]:
     settings = make_settings()
-    shutil.copytree(stores_home, settings.home)
+    put_empty_stores(settings.home)
     made = LaneRig(settings, instance)
     yield made
     made.close()
@@ -68,7 +59,6 @@ def shared_sandbox() -> Iterator[RunningSandbox]:
 @pytest.fixture
 def product(
     shared_sandbox: RunningSandbox,
-    stores_home: Path,
     tmp_path: Path,
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
@@ -78,7 +68,8 @@ def product(
     state.plan = parse_plan(NO_LATENCY)
     state.counters.reset()
     state.clear_crm()
-    home = shutil.copytree(stores_home, tmp_path / "home")
+    home = tmp_path / "home"
+    put_empty_stores(home)
     address = urlsplit(shared_sandbox.url)
     variables = sandbox_variables(Ports(host=str(address.hostname), sandbox=int(address.port or 0)))
     variables |= {"ENRICHMENT_HOME": str(home), "ENRICHMENT_CONFIG": str(ROOT / "enrichment.yaml")}

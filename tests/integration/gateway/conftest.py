@@ -3,6 +3,7 @@
 import pytest
 import structlog
 from sqlalchemy import delete, select
+from support.empty_stores import put_empty_stores
 from support.enrich import running_api
 from support.gateway import serve_in_thread
 from support.intake import FixedClock, MemoryJournal, flow_sender, hubspot_sender
@@ -41,6 +42,7 @@ def app(deps):
 
 @pytest.fixture
 def settings(tmp_path):
+    put_empty_stores(tmp_path / "home")
     return load_settings({"ENRICHMENT_HOME": str(tmp_path / "home")})
 
 
@@ -97,9 +99,10 @@ def kept(database):
 
 @pytest.fixture(scope="module")
 def api_stores(tmp_path_factory):
-    """The stores of the API's tests, made once: migrations take longer than all requests together."""
-    settings = load_settings({"ENRICHMENT_HOME": str(tmp_path_factory.mktemp("api") / "home")})
-    stores = open_stores(settings)
+    """The stores of the API's tests, opened once."""
+    home = tmp_path_factory.mktemp("api") / "home"
+    put_empty_stores(home)
+    stores = open_stores(load_settings({"ENRICHMENT_HOME": str(home)}))
     yield stores
     stores.close()
 

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from sqlalchemy import update
+from support.empty_stores import put_empty_stores
 from support.enrich import CALLBACK_KEY, CALLERS, LEAD, running_api
 from support.rig import Rig
 
@@ -18,9 +19,7 @@ from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.errors import RemoteError
 from enrichment_dagster.gateway.answers_owed import AnswersOwed, retry_delay
 from enrichment_dagster.http.outbound import Receipt
-from enrichment_dagster.settings import load_settings
 from enrichment_dagster.store.explain import ExplainStore
-from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
 from enrichment_dagster.store.owed_answers import SqlOwedAnswers
 from enrichment_dagster.store.tables import api_callbacks, work
 
@@ -45,9 +44,7 @@ class Inbox:
 
 @pytest.fixture
 def rig(tmp_path):
-    settings = load_settings({"ENRICHMENT_HOME": str(tmp_path)})
-    open_journal_database(settings).dispose()
-    open_ops_database(settings).dispose()
+    put_empty_stores(tmp_path)
     rig = Rig(tmp_path)
     yield rig
     rig.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.clock import ManualClock
+from support.empty_stores import put_empty_stores
 from support.environment import SANDBOX_KEYS
 
 from enrichment_dagster.composition import open_late_answers, open_stores
@@ -16,6 +17,7 @@ def service(make_settings):
 
     def build(**environment):
         settings = make_settings(**environment)
+        put_empty_stores(settings.home)
         stores = open_stores(settings, ManualClock())
         opened.append((stores, open_late_answers(settings, stores)))
         return opened[-1][1]

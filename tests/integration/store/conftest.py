@@ -1,56 +1,67 @@
-"""The same tests on SQLite files and on Postgres. The migrations make schemas once; each test gets a copy."""
+"""The same tests on SQLite files and on Postgres. The migrations make schemas once; each test finds them empty."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.environment import SANDBOX_KEYS, SMALL_CONFIG
+from sqlalchemy import text
+from support.empty_stores import put_empty_stores
 from support.postgres import fresh_database
 from support.rig import Rig
 
 from enrichment_dagster.settings import load_settings
+from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
+from enrichment_dagster.store.tables import counters, journal_metadata, ops_metadata
+
+TABLES = (*journal_metadata.sorted_tables, *ops_metadata.sorted_tables)
+NUMBERED = [(table.name, column.name) for table in TABLES for column in table.columns if column.autoincrement is True]
+_DROP_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
-def _migrate(home: Path, **environment: str) -> None:
-    home.mkdir(parents=True, exist_ok=True)
-    config = home / "enrichment.yaml"
-    config.write_text(SMALL_CONFIG, encoding="utf-8")
-    places = {"ENRICHMENT_CONFIG": str(config), "ENRICHMENT_HOME": str(home)}
-    settings = load_settings({**SANDBOX_KEYS, **places, **environment})
-    open_journal_database(settings).dispose()
-    open_ops_database(settings).dispose()
+@dataclass(frozen=True, slots=True)
+class PostgresStore:
+    """One database for all tests: to make one takes a hundred times as long as to empty one."""
+
+    url: str
+    database: Database
+
+    def empty(self) -> None:
+        """Leave what the migrations left."""
+        with self.database.write() as connection:
+            connection.execute(text(_DROP_OTHERS))
+            connection.execute(text("; ".join(f"DELETE FROM {table.name}" for table in TABLES)))
+            for table, column in NUMBERED:
+                connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), 1, false)"))
+            connection.execute(counters.insert(), [{"name": "rev", "n": 0}, {"name": "journal_watermark", "n": 0}])
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("sqlite-template")
-    _migrate(home)
-    return home
-
-
-@pytest.fixture(scope="session")
-def postgres_template(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[str]:
+def postgres_store(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[PostgresStore]:
     with fresh_database(postgres_url) as url:
-        _migrate(tmp_path_factory.mktemp("postgres-template"), ENRICHMENT_STORE_URL=url)
-        yield url.rpartition("/")[2]
+        home = tmp_path_factory.mktemp("postgres-store")
+        settings = load_settings({"ENRICHMENT_HOME": str(home), "ENRICHMENT_STORE_URL": url})
+        open_journal_database(settings).dispose()
+        database = open_ops_database(settings)
+        yield PostgresStore(url, database)
+        database.dispose()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """Where an empty store is: a folder or a URL."""
     if request.param == "sqlite":
-        template = request.getfixturevalue("sqlite_template")
-        for name in ("journal.db", "ops.db"):
-            shutil.copy(template / name, tmp_path / name)
-        yield tmp_path
-        return
-    template = request.getfixturevalue("postgres_template")
-    with fresh_database(request.getfixturevalue("postgres_url"), template) as url:
-        yield url
+        put_empty_stores(tmp_path)
+        return tmp_path
+    store: PostgresStore = request.getfixturevalue("postgres_store")
+    store.empty()
+    return store.url
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
+from racing_process import race
 from support.rig import KEY
 
 from enrichment_dagster.engine.protection import BreakerPolicy, ProviderPolicy
@@ -294,50 +292,11 @@ class TestLateAnswers:
         assert [row["state"] for row in rig.rows(pending_answers)] == ["expired"]
 
 
-_SPENDERS = """
-import asyncio, os, sys
-from pathlib import Path
-sys.path.insert(0, {support!r})
-from enrichment_dagster.ports import AttemptKey, Opened
-from enrichment_dagster.store.ledger import Policies
-from support.rig import Rig
-place = {place!r}
-gate, opener = os.pipe()
-
-async def spend(number):
-    os.close(opener)
-    rig = Rig(place if "://" in place else Path(place), policies=Policies(budgets={{"": 7 * 20_000}}))
-    os.write(1, b"ready\\n")
-    os.read(gate, 1)
-    keys = [AttemptKey("apollo", "person", f"email:{{number}}-{{n}}@acme.com") for n in range(5)]
-    found = await asyncio.gather(*(rig.begin(key, f"evt_{{number}}") for key in keys))
-    os.write(1, f"{{sum(isinstance(item, Opened) for item in found)}}\\n".encode())
-    rig.close()
-
-children = []
-for number in range(10):
-    children.append(os.fork())
-    if children[-1] == 0:
-        asyncio.run(spend(number))
-        os._exit(0)
-sys.stdin.readline()
-os.close(opener)
-for child in children:
-    os.waitpid(child, 0)
-"""
-
-
 @pytest.mark.stack
 def test_ten_processes_that_race_for_the_last_credits_never_overspend(place, rig):
     """Fifty calls are wanted at once, seven are paid for."""
-    program = _SPENDERS.format(support=str(Path(__file__).parents[2]), place=str(place))
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as spenders:
-        try:
-            assert [spenders.stdout.readline() for _ in range(10)] == ["ready\n"] * 10
-            found = spenders.communicate("go\n", timeout=60)[0].split()
-        finally:
-            spenders.kill()
-    assert sum(int(count) for count in found) == 7
+    wanted = [[f"email:{number}-{n}@acme.com" for n in range(5)] for number in range(10)]
+    found = race(place, wanted, budgets={"": 7 * PRICE})
+    assert (len(found), found.count("Opened")) == (50, 7)
     assert len(rig.rows(attempts)) == 7
     assert spent(rig) == 7 * PRICE

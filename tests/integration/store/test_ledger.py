@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from racing_process import race
 from support.ports import ScriptedLookup, hit
 from support.rig import KEY
 
@@ -151,44 +149,7 @@ async def test_fifty_askers_of_two_buyers_make_one_call(rig, other):
     assert all(item.answer == lookup.steps[0] for item in found)
 
 
-_RACERS = """
-import asyncio, os, sys
-from pathlib import Path
-sys.path.insert(0, {support!r})
-from support.rig import Rig
-place = {place!r}
-gate, opener = os.pipe()
-
-async def race(number):
-    os.close(opener)
-    rig = Rig(place if "://" in place else Path(place))
-    os.write(1, b"ready\\n")  # in one piece: ten processes share the pipe
-    os.read(gate, 1)  # until the parent closes its end
-    os.write(1, type(await rig.begin(event_id=f"evt_{{number}}")).__name__.encode() + b"\\n")
-    rig.close()
-
-children = []
-for number in range(10):
-    children.append(os.fork())
-    if children[-1] == 0:
-        asyncio.run(race(number))
-        os._exit(0)
-sys.stdin.readline()
-os.close(opener)
-for child in children:
-    os.waitpid(child, 0)
-"""
-
-
 @pytest.mark.stack
 def test_of_ten_processes_that_ask_at_once_exactly_one_may_call(place, rig):
-    program = _RACERS.format(support=str(Path(__file__).parents[2]), place=str(place))
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as racers:
-        try:
-            assert [racers.stdout.readline() for _ in range(10)] == ["ready\n"] * 10
-            found = racers.communicate("go\n", timeout=60)[0].split()
-        finally:
-            racers.kill()
-    assert sorted(found) == ["InFlight"] * 9 + ["Opened"]
+    assert sorted(race(place, [[KEY.subject_key]] * 10)) == ["InFlight"] * 9 + ["Opened"]
     assert len(rig.rows(attempts)) == 1

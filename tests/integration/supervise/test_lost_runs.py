@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from support.clock import ManualClock
+from support.empty_stores import put_empty_stores
 from support.rig import Rig
 
-from enrichment_dagster.composition import open_stores
 from enrichment_dagster.resources import signs_of_life
 from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.runs import RunStore
@@ -33,7 +33,7 @@ def instance() -> Iterator[DagsterInstance]:
 @pytest.fixture
 def rig(make_settings: Callable[[], Settings]) -> Iterator[Rig]:
     settings = make_settings()
-    open_stores(settings).close()
+    put_empty_stores(settings.home)
     found = Rig(settings.home, ManualClock())
     yield found
     found.close()

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
+from support.empty_stores import put_empty_stores
 from support.story import environment
 
 from enrichment_dagster.cli.doctor import configuration, installation, machine, stores
@@ -190,6 +191,7 @@ def test_looking_at_stores_creates_none(tmp_path: Path) -> None:
 )
 def test_the_schema_version_is_compared(version: str | None, level: Level, tmp_path: Path) -> None:
     settings = load_settings(environment(tmp_path))
+    put_empty_stores(settings.home)
     database = open_ops_database(settings)
     with database.write() as connection:
         if version is None:
