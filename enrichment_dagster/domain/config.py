@@ -28,6 +28,7 @@ from enrichment_dagster.domain.expression_names import LEAD_NAMES, ROUTE_NAMES
 from enrichment_dagster.domain.expressions import parse
 from enrichment_dagster.domain.fields import FIELDS, GROUPS, Level
 from enrichment_dagster.domain.template import PERSONAL, placeholders
+from enrichment_dagster.domain.triggers import TriggerRules, Triggers
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
@@ -260,6 +261,18 @@ class LanesConfig(_Model):
         return {lane: plan for lane, plan in found.items() if plan is not None}
 
 
+class TriggerConfig(_Model):
+    """Which events of a type are worth an enrichment; the others are recorded with the reason and cost nothing."""
+
+    stages: list[Text] = Field(default=[], description="Of an opportunity, compared without case. Empty: all.")
+    pages: list[Text] = Field(default=[], description="Paths of a website, * stands for anything. Empty: all.")
+    min_score: float = Field(default=0.0, ge=0, le=100, description="Of an intent signal.")
+    topics: list[Text] = Field(default=[], description="Of an intent signal. Empty: all.")
+    problems: list[Literal["hard_bounce", "soft_bounce", "blocked", "disconnected", "unreachable", "job_change"]] = (
+        Field(default_factory=lambda: ["hard_bounce", "disconnected", "job_change"])
+    )
+
+
 class EventTypeConfig(_Model):
     """What one kind of event needs."""
 
@@ -270,6 +283,7 @@ class EventTypeConfig(_Model):
         default=0.5, ge=0, le=1, description="Share of wanted fields below which a check warns."
     )
     follow_up_seconds: list[Seconds] = Field(default_factory=lambda: [300.0, 1_800.0, 7_200.0])
+    trigger: TriggerConfig = TriggerConfig()
     lanes: LanesConfig
 
 
@@ -450,6 +464,10 @@ class EnrichmentConfig(_Model):
     routing: RoutingConfig = RoutingConfig()
     runs: RunEconomyConfig = RunEconomyConfig()
 
+    def triggers(self) -> Triggers:
+        """Return the rules that decide at the door, by event type."""
+        return Triggers({name: _rules(config.trigger) for name, config in self.event_types.items()})
+
     @model_validator(mode="wrap")
     @classmethod
     def _all_problems_at_once(cls, raw: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
@@ -468,3 +486,13 @@ def _line(place: tuple[str | int, ...], message: str, value: Any) -> InitErrorDe
     # As a parameter, because a custom error's text is a template.
     kind = PydanticCustomError("configuration", "{problem}", {"problem": message})
     return InitErrorDetails(type=kind, loc=place, input=value)
+
+
+def _rules(config: TriggerConfig) -> TriggerRules:
+    return TriggerRules(
+        stages=tuple(config.stages),
+        pages=tuple(config.pages),
+        min_score=config.min_score,
+        topics=tuple(config.topics),
+        problems=tuple(config.problems),
+    )

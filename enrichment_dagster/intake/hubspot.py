@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from enrichment_dagster.domain.event import Event
+from enrichment_dagster.domain.triggers import Triggers
 from enrichment_dagster.errors import PayloadError
 from enrichment_dagster.intake.elements import Element, read_elements
 from enrichment_dagster.intake.hubspot_event import SOURCE, read_event
@@ -24,7 +25,7 @@ class HubSpot:
     """The sender "hubspot"."""
 
     signature: SignatureV3
-    enabled: frozenset[str]  # event types that a trigger is configured for
+    triggers: Triggers
 
     name: ClassVar[str] = SOURCE
     path: ClassVar[str] = "/webhooks/hubspot"
@@ -42,4 +43,4 @@ class HubSpot:
         return read_elements(self.name, batch, now, self._event)
 
     def _event(self, element: Element, now: datetime) -> Event:
-        return read_event(element, now, self.enabled)
+        return read_event(element, now, self.triggers)

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.keys import dedup_key, event_id
+from enrichment_dagster.domain.triggers import LEAD_CREATED, Triggers
 from enrichment_dagster.errors import PayloadError
 from enrichment_dagster.intake.elements import Element, epoch_milliseconds, exact_id, text, to_milliseconds
-from enrichment_dagster.intake.sender import LEAD_CREATED, classify
 
 SOURCE = "hubspot"
 _CONTACT_CREATION = "contact.creation"
@@ -22,7 +22,7 @@ _RECORD_IDS = ("objectId", "fromObjectId", "primaryObjectId")  # association cha
 _MAX_TYPE = 40  # what the journal's columns hold
 
 
-def read_event(element: Element, now: datetime, enabled: frozenset[str]) -> Event:
+def read_event(element: Element, now: datetime, triggers: Triggers) -> Event:
     """Turn one element of a batch into an event.
 
     Raises:
@@ -37,8 +37,9 @@ def read_event(element: Element, now: datetime, enabled: frozenset[str]) -> Even
     # attemptNumber is left out: it differs between two deliveries of one event.
     parts = (portal, kind, record_id, start, end, text(element, "propertyName"))
     key = dedup_key(SOURCE, *parts, to_milliseconds(occurred_at), number)
-    event_type, skip_reason = classify(LEAD_CREATED if kind == _CONTACT_CREATION else None, enabled)
     change_source = text(element, "changeSource", _MAX_TYPE)
+    attributes = {"portalId": portal, "subscriptionType": kind, "changeSource": change_source}
+    event_type, skip_reason = triggers.judge(LEAD_CREATED if kind == _CONTACT_CREATION else None, attributes)
     return Event(
         event_id=event_id(key),
         dedup_key=key,
@@ -49,7 +50,7 @@ def read_event(element: Element, now: datetime, enabled: frozenset[str]) -> Even
         received_at=now,
         sender_event_id=number,
         skip_reason=skip_reason,
-        attributes={"portalId": portal, "subscriptionType": kind, "changeSource": change_source},
+        attributes=attributes,
     )
 
 

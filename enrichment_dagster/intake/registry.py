@@ -9,7 +9,7 @@ from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.intake.hubspot import HubSpot
 from enrichment_dagster.intake.hubspot_signature import SignatureV3, signed_url
 from enrichment_dagster.intake.salesforce_flow import SalesforceFlow
-from enrichment_dagster.intake.sender import LEAD_CREATED, Sender
+from enrichment_dagster.intake.sender import Sender
 from enrichment_dagster.settings import Settings
 
 
@@ -20,15 +20,15 @@ def build_senders(settings: Settings) -> list[Sender]:
         ConfigurationError: senders without a secret; lists all of them.
     """
     intake, senders, problems = settings.config.intake, list[Sender](), list[str]()
-    enabled = frozenset({LEAD_CREATED}) & settings.config.event_types.keys()
+    triggers = settings.config.triggers()
     if hubspot := intake.hubspot:
         secrets = _secrets(settings, "intake.hubspot", hubspot.client_secret_envs, problems)
         url = signed_url(settings.public_url(HubSpot.path, hubspot.public_url))
         signature = SignatureV3(secrets, url.encode(), timedelta(seconds=hubspot.tolerance_seconds))
-        senders.append(HubSpot(signature, enabled))
+        senders.append(HubSpot(signature, triggers))
     if flow := intake.salesforce_flow:
         secrets = _secrets(settings, "intake.salesforce_flow", flow.secret_envs, problems)
-        senders.append(SalesforceFlow(secrets, flow.header, flow.org, enabled))
+        senders.append(SalesforceFlow(secrets, flow.header, flow.org, triggers))
     if problems:
         raise ConfigurationError(problems)
     return senders

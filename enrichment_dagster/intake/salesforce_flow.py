@@ -12,11 +12,12 @@ from typing import ClassVar
 
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.keys import dedup_key, event_id
+from enrichment_dagster.domain.triggers import Triggers
 from enrichment_dagster.errors import PayloadError, SignatureError
 from enrichment_dagster.intake.elements import Element, iso_moment, read_elements, text, to_milliseconds
 from enrichment_dagster.intake.json_body import parse_json
 from enrichment_dagster.intake.salesforce_id import long_id
-from enrichment_dagster.intake.sender import Parsed, RawRequest, any_equal, classify
+from enrichment_dagster.intake.sender import Parsed, RawRequest, any_equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class SalesforceFlow:
     secrets: tuple[bytes, ...] = field(repr=False)
     header: str
     org: str  # names the org in dedup keys
-    enabled: frozenset[str]  # event types that a trigger is configured for
+    triggers: Triggers
 
     name: ClassVar[str] = "salesforce_flow"
     path: ClassVar[str] = "/webhooks/salesforce/flow"
@@ -57,9 +58,10 @@ class SalesforceFlow:
         if not sent_type:
             raise PayloadError("missing_type", "event_type is missing")
         occurred_at = iso_moment(element, "timestamp")
-        event_type, skip_reason = classify(sent_type, self.enabled)
         key = dedup_key(self.name, self.org, lead_id, sent_type, to_milliseconds(occurred_at))
         known = {"email": text(element, "email", 320), "company": text(element, "company")}
+        given = {name: value for name, value in known.items() if value}
+        event_type, skip_reason = self.triggers.judge(sent_type, given)
         extra = {"event_type": sent_type} if skip_reason else {}
         return Event(
             event_id=event_id(key),
@@ -70,5 +72,5 @@ class SalesforceFlow:
             occurred_at=occurred_at,
             received_at=now,
             skip_reason=skip_reason,
-            attributes={**{name: value for name, value in known.items() if value}, **extra},
+            attributes={**given, **extra},
         )

@@ -11,10 +11,6 @@ from typing import Protocol
 from enrichment_dagster.domain.event import Event
 from enrichment_dagster.ports import KeptBody
 
-LEAD_CREATED = "lead_created"
-UNSUPPORTED = "unsupported"  # event type of what is recorded, but never enriched
-UNSUPPORTED_REASON = "unsupported_event_type"
-
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
@@ -71,10 +67,3 @@ class Sender(Protocol):
 def any_equal(candidates: Sequence[bytes], given: bytes) -> bool:
     """Compare with every candidate in constant time (two while a secret is rotated)."""
     return any([hmac.compare_digest(candidate, given) for candidate in candidates])  # noqa: C419 - no early exit
-
-
-def classify(event_type: str | None, enabled: frozenset[str]) -> tuple[str, str]:
-    """Return the event type and the skip reason: what no trigger is configured for is recorded and left at that."""
-    if event_type in enabled and event_type is not None:
-        return event_type, ""
-    return UNSUPPORTED, UNSUPPORTED_REASON

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from enrichment_dagster.domain.event import Event
+from enrichment_dagster.domain.triggers import TriggerRules, Triggers
 from enrichment_dagster.intake.hubspot import HubSpot
 from enrichment_dagster.intake.hubspot_signature import SignatureV3
 from enrichment_dagster.intake.salesforce_flow import SalesforceFlow
@@ -23,7 +24,7 @@ NOW = datetime(2026, 9, 21, 12, 0, 0, tzinfo=UTC)
 URL = "https://enrich.example.com/webhooks/hubspot"
 HUBSPOT_SECRET = "test-client-secret-0001"
 FLOW_SECRET = "flow-secret-0001"
-LEADS = frozenset({"lead_created"})
+LEADS = Triggers({"lead_created": TriggerRules()})
 
 
 def milliseconds(moment: datetime) -> int:
@@ -34,14 +35,14 @@ def sample(name: str) -> bytes:
     return (SAMPLES / name).read_bytes()
 
 
-def hubspot_sender(*secrets: str, url: str = URL, enabled: frozenset[str] = LEADS) -> HubSpot:
+def hubspot_sender(*secrets: str, url: str = URL, triggers: Triggers = LEADS) -> HubSpot:
     keys = tuple(secret.encode() for secret in secrets or (HUBSPOT_SECRET,))
-    return HubSpot(SignatureV3(keys, url.encode(), timedelta(seconds=300)), enabled)
+    return HubSpot(SignatureV3(keys, url.encode(), timedelta(seconds=300)), triggers)
 
 
-def flow_sender(*secrets: str, enabled: frozenset[str] = LEADS) -> SalesforceFlow:
+def flow_sender(*secrets: str, triggers: Triggers = LEADS) -> SalesforceFlow:
     keys = tuple(secret.encode() for secret in secrets or (FLOW_SECRET,))
-    return SalesforceFlow(keys, "X-Enrichment-Secret", "default", enabled)
+    return SalesforceFlow(keys, "X-Enrichment-Secret", "default", triggers)
 
 
 def signature(body: bytes, timestamp: str, secret: str = HUBSPOT_SECRET, url: str = URL) -> str:

@@ -7,6 +7,7 @@ import pytest
 from support.intake import NOW, contact_creation, encode, hubspot_sender, sample
 
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.triggers import Triggers
 from enrichment_dagster.errors import PayloadError
 
 
@@ -78,7 +79,7 @@ def test_an_object_of_another_type_is_not_a_lead():
 
 
 def test_a_type_without_a_trigger_is_recorded_and_skipped():
-    event = hubspot_sender(enabled=frozenset()).parse(encode([contact_creation()]), NOW).events[0]
+    event = hubspot_sender(triggers=Triggers({})).parse(encode([contact_creation()]), NOW).events[0]
     assert event.skip_reason == "unsupported_event_type"
 
 
