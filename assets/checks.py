@@ -29,8 +29,12 @@ def _checks_of(lane: Lane, asset: str, checks: Mapping[str, str]) -> dg.AssetChe
         context: dg.AssetCheckExecutionContext, enrichment: EnrichmentResource
     ) -> Iterator[dg.AssetCheckResult]:
         chosen = sorted(key.name for key in context.selected_asset_check_keys)
-        config = enrichment.event_type(lane.event_type)
-        for verdict in evaluate(enrichment.health(), lane.event_type, config, chosen, SystemClock().now()):
+        config = enrichment.config().event_types.get(lane.event_type)
+        if config is None:
+            verdicts = [Verdict(name, True, f"enrichment.yaml does not name {lane.event_type}", {}) for name in chosen]
+        else:
+            verdicts = evaluate(enrichment.health(), lane.event_type, config, chosen, SystemClock().now())
+        for verdict in verdicts:
             yield check_result(asset, verdict)
 
     return _checks

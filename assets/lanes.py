@@ -10,6 +10,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from enrichment_dagster.domain.triggers import (
+    CONTACT_ASSOCIATED,
+    DATA_QUALITY,
+    INTENT_SIGNAL,
+    LEAD_CREATED,
+    OPPORTUNITY_STAGE_CHANGED,
+    WEBSITE_VISIT,
+)
+
 BATCH_TAG = "enrichment/batch"
 ATTEMPT_TAG = "enrichment/attempt"
 LANE_TAG = "enrichment/lane"
@@ -27,6 +36,7 @@ class Lane:
     sensor: str
     meaning: str
     freshness: timedelta  # the lane has stood still when it neither worked nor was idle for so long
+    every: timedelta = timedelta(seconds=15)  # a tick comes this often: each costs a tenth of a second of processor
     routing: str = ""  # the asset of what the gateway answers at once; empty: this type is never routed
 
     @property
@@ -37,12 +47,48 @@ class Lane:
 
 LANES = (
     Lane(
-        event_type="lead_created",
+        event_type=LEAD_CREATED,
         asset="lead_enrichment",
         sensor="new_lead",
         meaning="Leads that came in by form, list import or API",
         freshness=timedelta(minutes=5),
+        every=timedelta(seconds=5),  # as often as the daemon comes round
         routing="lead_routing",
+    ),
+    Lane(
+        event_type=CONTACT_ASSOCIATED,
+        asset="account_enrichment",
+        sensor="associated_contact",
+        meaning="Accounts that a contact was linked to",
+        freshness=timedelta(minutes=10),
+    ),
+    Lane(
+        event_type=OPPORTUNITY_STAGE_CHANGED,
+        asset="opportunity_enrichment",
+        sensor="advanced_opportunity",
+        meaning="Accounts of opportunities that reached a stage that matters",
+        freshness=timedelta(minutes=10),
+    ),
+    Lane(
+        event_type=WEBSITE_VISIT,
+        asset="visitor_enrichment",
+        sensor="known_visitor",
+        meaning="Known people who came back to the website",
+        freshness=timedelta(minutes=10),
+    ),
+    Lane(
+        event_type=INTENT_SIGNAL,
+        asset="intent_enrichment",
+        sensor="account_intent",
+        meaning="Accounts that show high intent on a topic",
+        freshness=timedelta(minutes=10),
+    ),
+    Lane(
+        event_type=DATA_QUALITY,
+        asset="contact_repair",
+        sensor="bad_contact_data",
+        meaning="Contacts whose address bounced, whose phone is disconnected or who changed jobs",
+        freshness=timedelta(hours=2),
     ),
 )
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from enrichment_dagster.domain.dispatch import BatchState, DueGroup
+from enrichment_dagster.domain.dispatch import BatchState, Claim, DueGroup
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
@@ -610,11 +610,31 @@ class BatchHandOver:
         return f"{self.batch_id}:{self.attempt}"
 
 
+TICK = "tick:"
+"""Begins the name of the sign of life that each tick gives; its event type follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a tick that waits looks at: is there anything to do?"""
+
+    backlog: int  # received events that are not work yet
+    due: Mapping[str, datetime]  # since when the oldest due event of each lane is due; lanes without one are absent
+
+
 class DispatchPort(Protocol):
     """What a tick needs of the operational store."""
 
-    def backlog(self) -> int:
-        """Return how many received events are not work yet."""
+    def glance(self, event_types: Sequence[str]) -> Glance:
+        """Say whether there is anything to do in any of these lanes; costs next to nothing."""
+        ...
+
+    def claims(self, patience: Mapping[str, timedelta]) -> Sequence[Claim]:
+        """Return what these lanes wait for; ``patience`` says, by event type, for how long a tick may fail to come."""
+        ...
+
+    def unstarted_batches(self, event_types: Sequence[str], since: datetime) -> Sequence[BatchState]:
+        """Return the batches that were handed to Dagster since then and whose runs have not started."""
         ...
 
     def pump(self) -> int:

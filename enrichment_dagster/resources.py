@@ -12,10 +12,9 @@ import dagster as dg
 import structlog
 
 from enrichment_dagster import composition
-from enrichment_dagster.domain.config import EnrichmentConfig, EventTypeConfig
+from enrichment_dagster.domain.config import EnrichmentConfig
 from enrichment_dagster.engine.batch import BatchReport
 from enrichment_dagster.engine.delivery import DeliveryReport
-from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.logs import configure_logging
 from enrichment_dagster.masking import known_secrets
 from enrichment_dagster.settings import Settings, load_settings
@@ -54,16 +53,9 @@ class EnrichmentResource(dg.ConfigurableResource[None]):
         """Return the configuration."""
         return _opened()[0].config
 
-    def event_type(self, name: str) -> EventTypeConfig:
-        """Return the configuration of an event type.
-
-        Raises:
-            ConfigurationError: Dagster has a lane for it, ``enrichment.yaml`` does not.
-        """
-        found = self.config().event_types.get(name)
-        if found is None:
-            raise ConfigurationError([f"event_types: add {name}, a sensor and an asset exist for it"])
-        return found
+    def stores(self) -> composition.Stores:
+        """Return the operational store of this process."""
+        return _opened()[1]
 
     def dispatch(self) -> DispatchStore:
         """Return the tick's view of the operational store."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from assets.lanes import with_lane
+from assets.lanes import LANES, with_lane
 from enrichment_dagster.cli.words import iso, usd
 from enrichment_dagster.domain.config import EnrichmentConfig, EventTypeConfig
 from enrichment_dagster.monitoring.checks import COVERAGE, DEAD_DAEMON, LATENCY
+from enrichment_dagster.ports import TICK
 
 if TYPE_CHECKING:
     from enrichment_dagster.composition import Stores
     from enrichment_dagster.store.health import HealthStore
 
-_TICK = "tick:"
 _SPEND_WINDOW = timedelta(hours=24)
 _CAP_WARNING = 0.9  # of the calls that a provider serves at all
+_FIRST_LANE = LANES[0]
+_PATIENCE = {TICK + lane.event_type: DEAD_DAEMON + lane.every - _FIRST_LANE.every for lane in LANES}
 
 
 def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
@@ -25,8 +27,9 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
     health, now = stores.health(), stores.clock.now()
     balance = health.balance()
     handled = with_lane(config.event_types)
-    lanes = {name: _lane(health, name, event_type, now) for name, event_type in handled.items()}
-    beats = _beats(health.last_beats(), now, [f"{_TICK}{name}" for name in handled])
+    lags = _lags(stores, handled, now)
+    lanes = {name: {**_lane(health, name, found, now), **lags[name]} for name, found in handled.items()}
+    beats = _beats(health.last_beats(), now, [TICK + name for name in handled])
     rev, projected = health.rev(), health.projected_rev()
     report: dict[str, Any] = {
         "at": iso(now),
@@ -73,6 +76,16 @@ def _lane(health: HealthStore, event_type: str, config: EventTypeConfig, now: da
     }
 
 
+def _lags(stores: Stores, lanes: Iterable[str], now: datetime) -> dict[str, dict[str, Any]]:
+    """Return how far each lane's sensor is behind: its due events that are in no batch, and the oldest one's wait."""
+    claims = {claim.event_type: claim for claim in stores.dispatch().claims(dict.fromkeys(lanes, timedelta()))}
+    found: dict[str, dict[str, Any]] = {name: {"due": 0, "lag_seconds": 0.0} for name in lanes}
+    for name, claim in claims.items():
+        waited = max(0.0, (now - claim.oldest_due_at).total_seconds())
+        found[name] = {"due": claim.count, "lag_seconds": round(waited, 1)}
+    return found
+
+
 def _money(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
     """Return today's money of all providers together, and what an operator has stopped."""
     from enrichment_dagster.cli.spend_report import build_held, build_stop
@@ -103,7 +116,8 @@ def _beats(found: Mapping[str, datetime], now: datetime, expected: list[str]) ->
 
 def _beat(name: str, at: datetime | None, now: datetime) -> dict[str, Any]:
     age = None if at is None else round(max(0.0, (now - at).total_seconds()), 1)
-    dead = name.startswith(_TICK) and (age is None or age > DEAD_DAEMON.total_seconds())
+    patience = _PATIENCE.get(name)
+    dead = patience is not None and (age is None or age > patience.total_seconds())
     return {"at": iso(at), "age_seconds": age, "dead": dead}
 
 
@@ -124,8 +138,22 @@ def _problems(report: Mapping[str, Any]) -> list[str]:
         if (provider["lifetime_share"] or 0) > _CAP_WARNING:
             served = f"{provider['lifetime_calls']:,} of {provider['lifetime_cap']:,} calls that it serves ever"
             problems.append(f"{name}: {served} are used; raise limits.lifetime_calls once it serves more")
-    for name, beat in report["beats"].items():
-        if beat["dead"]:
-            when = "never ticked" if beat["age_seconds"] is None else f"last ticked {beat['age_seconds']:.0f} s ago"
-            problems.append(f"{name.removeprefix(_TICK)}: Dagster's daemon {when}; start it with `enrichment up`")
-    return problems
+    return [*problems, *_silent_sensors(report["beats"])]
+
+
+def _silent_sensors(beats: Mapping[str, Any]) -> list[str]:
+    """Return which sensors do not tick: all of them if the daemon is down, one if somebody stopped it in the UI."""
+    ticks = {name: beat for name, beat in beats.items() if name in _PATIENCE}
+    dead = {name: beat for name, beat in ticks.items() if beat["dead"]}
+    if dead and len(dead) == len(ticks):
+        last = min((beat["age_seconds"] for beat in dead.values() if beat["age_seconds"] is not None), default=None)
+        return [f"Dagster's daemon {_ticked(last)}; start it with `enrichment up`"]
+    sensors = {TICK + lane.event_type: lane.sensor for lane in LANES}
+    return [
+        f"{name.removeprefix(TICK)}: the sensor {sensors[name]} {_ticked(beat['age_seconds'])}; start it in Dagster"
+        for name, beat in dead.items()
+    ]
+
+
+def _ticked(age_seconds: float | None) -> str:
+    return "never ticked" if age_seconds is None else f"last ticked {age_seconds:.0f} s ago"

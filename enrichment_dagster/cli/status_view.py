@@ -56,7 +56,19 @@ def _events(report: Mapping[str, Any]) -> RenderableType:
 
 
 def _lanes(lanes: Mapping[str, Any]) -> RenderableType:
-    columns = ("event type", "target", "p50", "p95", "p99", "open", "oldest open", "samples", "filled", "verdict")
+    columns = (
+        "event type",
+        "target",
+        "p50",
+        "p95",
+        "p99",
+        "open",
+        "oldest open",
+        "lag",
+        "samples",
+        "filled",
+        "verdict",
+    )
     table = make_table("Lanes (latency: last hour, fields: last 24 h)", *columns, right=columns[1:-1])
     for name, lane in lanes.items():
         add_row(
@@ -66,6 +78,7 @@ def _lanes(lanes: Mapping[str, Any]) -> RenderableType:
             *(seconds_text(lane[f"p{p}_seconds"]) for p in (50, 95, 99)),
             lane["open"],
             seconds_text(lane["oldest_open_seconds"]) if lane["open"] else "-",
+            f"{lane['due']} for {seconds_text(lane['lag_seconds'])}" if lane["due"] else "-",
             lane["samples"],
             f"{lane['coverage']['coverage']:.0%}" if lane["coverage"]["samples"] else "-",
             "in time" if lane["passed"] else lane["message"],

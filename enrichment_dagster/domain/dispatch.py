@@ -66,6 +66,26 @@ class DueGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What another lane waits for: runs are shared, and it may need the next one more."""
+
+    event_type: str
+    count: int  # due events
+    oldest_due_at: datetime
+    queued: bool  # a batch of it is queued or starting: it takes no other run before that one works
+    at_work: bool  # a run of it is at work
+    watched: bool  # its sensor ticks
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another lane with due events, and the policy that it has."""
+
+    claim: Claim
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
 class LaneState:
     """All that a tick looks at."""
 
@@ -73,16 +93,18 @@ class LaneState:
     batches: Sequence[BatchState]
     live_runs: int  # batch runs of all lanes that are queued, starting or running
     runs_last_minute: int  # of all lanes
+    rivals: Sequence[Rival] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Run economy: few runs, each with much to do, and none too late."""
 
-    max_runs_at_once: int
+    max_runs_at_once: int  # of all lanes together
     max_runs_per_minute: int
     linger: timedelta  # while a run is at work, the next batch gathers this long
     max_batch: int
+    target: timedelta = timedelta(minutes=1)  # within which an event is to be done
 
     @classmethod
     def of(
@@ -94,7 +116,19 @@ class Policy:
             max_runs_per_minute=per_minute,
             linger=timedelta(seconds=max(target_seconds / 10, min_linger_seconds)),
             max_batch=batch,
+            target=timedelta(seconds=target_seconds),
         )
+
+    def urgency(self, oldest_due_at: datetime, now: datetime) -> tuple[float, float]:
+        """Return what lanes are compared by: the share of its target that the oldest event has used up.
+
+        Where that is the same (nothing has waited yet), the tighter target is the more urgent one.
+        """
+        return (max(now - oldest_due_at, timedelta()) / self.target, -self.target.total_seconds())
+
+    def gathers(self, count: int, max_size: int, oldest_due_at: datetime, now: datetime) -> bool:
+        """Say whether a lane with a run at work lets its next batch gather."""
+        return count < min(self.max_batch, max_size) and now - oldest_due_at < self.linger
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,14 +211,44 @@ def _next_group(
     open_batches = [batch for batch in state.batches if verdicts[batch.batch_id] in alive]
     if any(not batch.started for batch in open_batches):
         return None, "a batch of this lane is queued or starting"
-    if state.live_runs >= policy.max_runs_at_once:
-        return None, f"{state.live_runs} runs are at work"
-    if state.runs_last_minute >= policy.max_runs_per_minute:
-        return None, f"{state.runs_last_minute} runs were started in the last minute"
-    full = group.count >= min(policy.max_batch, group.max_size)
-    if open_batches and not full and now - group.oldest_due_at < policy.linger:
+    if why := _no_run_is_free(state, policy):
+        return None, why
+    if open_batches and policy.gathers(group.count, group.max_size, group.oldest_due_at, now):
         return None, "a run is at work: the next batch gathers"
+    if first := _goes_first(state, policy, group, now):
+        return None, f"{first} goes first: its oldest event has waited for a larger share of its target"
     return group, ""
+
+
+def _no_run_is_free(state: LaneState, policy: Policy) -> str:
+    if state.live_runs >= policy.max_runs_at_once:
+        return f"{state.live_runs} runs are at work"
+    if state.runs_last_minute >= policy.max_runs_per_minute:
+        return f"{state.runs_last_minute} runs were started in the last minute"
+    return ""
+
+
+def _goes_first(state: LaneState, policy: Policy, group: DueGroup, now: datetime) -> str:
+    """Return a lane that needs the next free run more; empty where there is a run for this one as well.
+
+    A lane that could not take a run at this moment is not waited for, or runs would stay unused.
+    """
+    left = min(policy.max_runs_at_once - state.live_runs, policy.max_runs_per_minute - state.runs_last_minute)
+    mine = policy.urgency(group.oldest_due_at, now)
+    before = [
+        rival.claim.event_type
+        for rival in state.rivals
+        if _could_go(rival, now) and rival.policy.urgency(rival.claim.oldest_due_at, now) > mine
+    ]
+    return before[0] if len(before) >= left else ""
+
+
+def _could_go(rival: Rival, now: datetime) -> bool:
+    claim = rival.claim
+    if claim.queued or not claim.watched:
+        return False
+    gathers = rival.policy.gathers(claim.count, rival.policy.max_batch, claim.oldest_due_at, now)
+    return not (claim.at_work and gathers)
 
 
 def split_size(crashes: int, max_batch: int) -> int:

@@ -9,11 +9,10 @@ from sqlalchemy import func, select
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.gateway.deps import Health, HealthCheck
+from enrichment_dagster.ports import TICK
 from enrichment_dagster.store.database import Database, from_ms
 from enrichment_dagster.store.journal import SqlJournal
 from enrichment_dagster.store.tables import beats
-
-_TICK_PREFIX = "tick:"
 
 
 def journal_check(journal: SqlJournal) -> HealthCheck:
@@ -42,7 +41,7 @@ def ops_check(database: Database, clock: Clock) -> HealthCheck:
 
 def newest_tick(database: Database) -> datetime | None:
     """Return when a sensor last ticked."""
-    ticks = select(func.max(beats.c.at_ms)).where(beats.c.name.startswith(_TICK_PREFIX))
+    ticks = select(func.max(beats.c.at_ms)).where(beats.c.name.startswith(TICK))
     with database.read() as connection:
         found = connection.execute(ticks).scalar()
     return None if found is None else from_ms(found)

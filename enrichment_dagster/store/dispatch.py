@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, insert, select, update
 
 from enrichment_dagster.clock import Clock
-from enrichment_dagster.domain.dispatch import LEASE, MAX_CRASHES, SPLIT_SIZES, BatchState, DueGroup, split_size
+from enrichment_dagster.domain.dispatch import (
+    LEASE,
+    MAX_CRASHES,
+    SPLIT_SIZES,
+    BatchState,
+    Claim,
+    DueGroup,
+    split_size,
+)
 from enrichment_dagster.domain.outcome import Outcome
-from enrichment_dagster.ports import BatchHandOver, WorkKind
+from enrichment_dagster.ports import TICK, BatchHandOver, Glance, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
 from enrichment_dagster.store.rows import WATERMARK, dialect_insert, next_rev
@@ -38,8 +47,11 @@ class DispatchStore:
         """Return how many journal rows the pump has not copied yet."""
         with self._ops.read() as connection:
             watermark = _watermark(connection)
+        return self._behind(watermark)
+
+    def _behind(self, watermark: int) -> int:
         with self._journal.read() as connection:
-            newest = connection.execute(select(func.coalesce(func.max(journal.c.seq), 0))).scalar_one()
+            newest = connection.execute(_NEWEST).scalar_one()
         return max(0, int(newest) - watermark)
 
     def pump(self) -> int:
@@ -54,6 +66,58 @@ class DispatchStore:
             return pump_into(connection, self._journal, self._clock.now())
 
     # --- a lane as a tick sees it ------------------------------------------------------------------------------------
+
+    def glance(self, event_types: Sequence[str]) -> Glance:
+        """Say whether there is anything to do in any of these lanes: two short queries, whatever waits."""
+        with self._ops.read() as connection:
+            watermark, *oldest = connection.execute(_glance(tuple(event_types))).one()
+        now_ms = to_ms(self._clock.now())
+        due = {
+            name: from_ms(at) for name, at in zip(event_types, oldest, strict=True) if at is not None and at <= now_ms
+        }
+        return Glance(self._behind(int(watermark)), due)
+
+    def claims(self, patience: Mapping[str, timedelta]) -> list[Claim]:
+        """Return what these lanes wait for; those without due events are left out."""
+        now = self._clock.now()
+        due = (
+            select(work.c.event_type, func.count(), func.min(work.c.due_at_ms))
+            .where(work.c.state == "due", work.c.event_type.in_(patience), work.c.due_at_ms <= to_ms(now))
+            .group_by(work.c.event_type)
+        )
+        unstarted = case((batches.c.started_attempt != batches.c.attempt, 1), else_=0)
+        in_hand = (
+            select(batches.c.event_type, func.count(), func.sum(unstarted))
+            .where(batches.c.state == "open", batches.c.event_type.in_(patience))
+            .group_by(batches.c.event_type)
+        )
+        with self._ops.read() as connection:
+            waiting = connection.execute(due).all()
+            if not waiting:
+                return []
+            held = {name: (count, queued) for name, count, queued in connection.execute(in_hand)}
+            ticks = _ticks(connection, [name for name, *_ in waiting])
+        return [
+            Claim(
+                event_type=name,
+                count=count,
+                oldest_due_at=from_ms(oldest),
+                queued=held.get(name, (0, 0))[1] > 0,
+                at_work=held.get(name, (0, 0))[0] > 0,
+                watched=name in ticks and now - ticks[name] <= patience[name],
+            )
+            for name, count, oldest in waiting
+        ]
+
+    def unstarted_batches(self, event_types: Sequence[str], since: datetime) -> list[BatchState]:
+        """Return the batches that were handed to Dagster since then and whose runs have not started."""
+        statement = _open_batches().where(
+            batches.c.event_type.in_(event_types),
+            batches.c.started_attempt != batches.c.attempt,
+            batches.c.emitted_at_ms >= to_ms(since),
+        )
+        with self._ops.read() as connection:
+            return [_batch_state(row) for row in connection.execute(statement).mappings()]
 
     def due_groups(self, event_type: str, max_batch: int) -> list[DueGroup]:
         """Return the due events of a lane by day and batch size limit."""
@@ -70,14 +134,7 @@ class DispatchStore:
 
     def open_batches(self, event_type: str) -> list[BatchState]:
         """Return the lane's open batches, their runs not looked up yet."""
-        remaining = (
-            select(func.count())
-            .where(work.c.batch_id == batches.c.batch_id, work.c.state == "assigned")
-            .scalar_subquery()
-        )
-        statement = select(batches, remaining.label("open_work")).where(
-            batches.c.state == "open", batches.c.event_type == event_type
-        )
+        statement = _open_batches().where(batches.c.event_type == event_type)
         with self._ops.read() as connection:
             return [_batch_state(row) for row in connection.execute(statement).mappings()]
 
@@ -192,6 +249,33 @@ class DispatchStore:
         with self._ops.read() as connection:
             at_ms = connection.execute(select(beats.c.at_ms).where(beats.c.name == name)).scalar()
         return None if at_ms is None else from_ms(at_ms)
+
+
+_NEWEST = select(func.coalesce(func.max(journal.c.seq), 0))
+
+
+@cache
+def _glance(event_types: tuple[str, ...]) -> Select[Any]:
+    """Select the watermark and, for each type, when its oldest due event is due: each is one step in an index."""
+    oldest = [
+        select(func.min(work.c.due_at_ms)).where(work.c.state == "due", work.c.event_type == name).scalar_subquery()
+        for name in event_types
+    ]
+    return select(counters.c.n, *oldest).where(counters.c.name == WATERMARK)
+
+
+def _open_batches() -> Select[Any]:
+    remaining = (
+        select(func.count()).where(work.c.batch_id == batches.c.batch_id, work.c.state == "assigned").scalar_subquery()
+    )
+    return select(batches, remaining.label("open_work")).where(batches.c.state == "open")
+
+
+def _ticks(connection: Connection, event_types: Sequence[str]) -> dict[str, datetime]:
+    """Return when the sensor of each lane last ticked."""
+    names = {TICK + event_type: event_type for event_type in event_types}
+    found = select(beats.c.name, beats.c.at_ms).where(beats.c.name.in_(names))
+    return {names[name]: from_ms(at_ms) for name, at_ms in connection.execute(found)}
 
 
 def pump_into(connection: Connection, journal_database: Database, now: datetime) -> int:

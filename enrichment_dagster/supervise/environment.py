@@ -10,10 +10,12 @@ from pathlib import Path
 
 import yaml
 
+from assets.lanes import LANES
 from enrichment_dagster.errors import ConfigurationError
 
 LOCATION = "enrichment"
-_SENSOR_THREADS = 16
+_OTHER_SENSORS = 4  # beside those of the lanes
+_SENSOR_THREADS = 4 + 2 * (len(LANES) + _OTHER_SENSORS)
 
 
 @dataclass(frozen=True, slots=True)

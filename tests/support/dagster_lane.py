@@ -14,15 +14,15 @@ from support.builders import an_event
 from support.clock import ManualClock
 from support.rig import Rig
 
-from assets.lanes import LANES
+from assets.lanes import LANES, Lane
 from enrichment_dagster.domain.dispatch import BatchState, Policy
 from enrichment_dagster.domain.event import Event
 from enrichment_dagster.ports import Lease
 from enrichment_dagster.settings import Settings
+from sensors.board import Board
 from sensors.lane import Ticker
 
-LANE = LANES[0]
-TARGET = timedelta(seconds=60)
+LANE, OTHER = LANES[0], LANES[1]
 POLICY = Policy(max_runs_at_once=2, max_runs_per_minute=20, linger=timedelta(seconds=6), max_batch=500)
 NEVER = float("inf")
 Status = dg.DagsterRunStatus
@@ -45,7 +45,13 @@ class LaneRig(Rig):
 
     @property
     def ticker(self) -> Ticker:
-        return Ticker(LANE, self.policy, TARGET, self.dispatch, self.instance, self.clock, sleep=self.clock.advance)
+        return self.ticker_of(LANE)
+
+    def ticker_of(self, lane: Lane) -> Ticker:
+        """A tick that sees everything anew."""
+        policies = {LANE.event_type: self.policy, OTHER.event_type: replace(self.policy, target=timedelta(minutes=2))}
+        board = Board(self.dispatch, list(policies), self.clock)
+        return Ticker(lane, policies, self.dispatch, self.instance, self.clock, board, sleep=self.clock.advance)
 
     def requests(self) -> list[dg.RunRequest]:
         """What one look hands to Dagster."""

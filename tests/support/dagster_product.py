@@ -64,10 +64,11 @@ class Product:
 
     # --- our side ----------------------------------------------------------------------------------------------------
 
-    def receive(self, *record_ids: str, at: datetime | None = None) -> list[Event]:
+    def receive(self, *record_ids: str, at: datetime | None = None, **changes: Any) -> list[Event]:
         at = at or datetime.now(UTC)
         subjects = [RecordRef("hubspot", "contact", name) for name in record_ids]
-        events = [an_event(int(ref.record_id), at=at, subject=ref, attributes={}) for ref in subjects]
+        given = {"attributes": {}, **changes}
+        events = [an_event(int(ref.record_id), at=at, subject=ref, **given) for ref in subjects]
         journal = open_journal(self.settings)
         asyncio.run(journal.append(events))
         journal.close()

@@ -77,6 +77,8 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "slow_hop",
         "slow_hop_p95_seconds",
         "coverage",
+        "due",
+        "lag_seconds",
     }
     assert set(report["lanes"]["lead_created"]["coverage"]) == {"passed", "message", "samples", "coverage", "floor"}
 
@@ -123,16 +125,37 @@ async def test_an_old_tick_is_a_dead_daemon(installation: Installation) -> None:
     assert report["problems"] == []
 
 
-async def test_event_types_without_a_sensor_are_no_lanes(installation: Installation) -> None:
-    """They are planned and not built: nothing of theirs can be late, and no daemon of theirs be dead."""
+async def test_every_event_type_of_the_shipped_file_is_a_lane(installation: Installation) -> None:
     built = [lane.event_type for lane in LANES]
     installation.clock.move(25)
     tick(installation)
     code, report = read(installation)
     assert (code, report["problems"]) == (0, [])
-    assert list(report["lanes"]) == built
-    assert set(built) < set(installation.settings.config.event_types)
-    assert [name for name in report["beats"] if name.startswith("tick:")] == [f"tick:{name}" for name in built]
+    assert list(report["lanes"]) == built == list(installation.settings.config.event_types)
+    assert {name for name in report["beats"] if name.startswith("tick:")} == {f"tick:{name}" for name in built}
+
+
+async def test_how_far_a_sensor_is_behind_is_told(installation: Installation) -> None:
+    await installation.receive(1, event_type="website_visit")
+    await installation.receive(2, event_type="website_visit")
+    installation.dispatch.pump()
+    installation.clock.move(25)
+    tick(installation)
+    lanes = read(installation)[1]["lanes"]
+    assert lanes["website_visit"]["due"] == 2
+    assert 10 <= lanes["website_visit"]["lag_seconds"] < 60, "from the end of the window in which others may come"
+    assert (lanes["lead_created"]["due"], lanes["lead_created"]["lag_seconds"]) == (0, 0.0)
+    assert "2 for " in call(environment(installation.home), "status").stdout
+
+
+async def test_one_sensor_that_does_not_tick_is_named_all_of_them_are_a_dead_daemon(installation: Installation) -> None:
+    """Somebody stops a sensor in Dagster, or the daemon is down: what to do differs."""
+    assert read(installation)[1]["problems"] == ["Dagster's daemon never ticked; start it with `enrichment up`"]
+    installation.clock.move(25)
+    for lane in LANES[:-1]:
+        installation.dispatch.beat(f"tick:{lane.event_type}")
+    (problem,) = read(installation)[1]["problems"]
+    assert problem == "data_quality: the sensor bad_contact_data never ticked; start it in Dagster"
 
 
 async def test_kept_bodies_are_counted(installation: Installation) -> None:

@@ -10,6 +10,7 @@ import pytest
 from support.dagster_lane import LANE, LaneRig
 from support.dagster_product import Product
 
+from assets.lanes import LANES
 from enrichment_dagster.definitions import defs
 from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.gateway.housekeeping import CheckReporter
@@ -144,7 +145,9 @@ def test_the_lane_has_a_freshness_policy_and_the_derived_assets_have_none() -> N
     policy = graph.get(ASSET).freshness_policy
     assert isinstance(policy, dg.FreshnessPolicy)
     assert policy.fail_window.to_timedelta() == LANE.freshness  # type: ignore[attr-defined]
-    others = [key for key in graph.get_all_asset_keys() if key != ASSET]
+    lanes = {dg.AssetKey(lane.asset) for lane in LANES}
+    assert all(graph.get(key).freshness_policy for key in lanes)
+    others = graph.get_all_asset_keys() - lanes
     assert [graph.get(key).freshness_policy for key in others] == [None] * len(others)
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.test_utils import create_run_for_test
 from support.dagster_lane import Status
 from support.dagster_product import Product
 
+from assets.lanes import BATCH_TAG, LANE_TAG, LANES, Lane
 from enrichment_dagster import resources
 from enrichment_dagster.definitions import defs
-from enrichment_dagster.errors import ConfigurationError
+from enrichment_dagster.supervise.environment import Ports, process_environment
+
+ROOT = Path(__file__).parents[3]
 
 
 def evaluate(product: Product, sensor: str, cursor: str | None = None) -> dg.SensorExecutionData:
@@ -43,9 +49,35 @@ def test_logging_is_configured_and_stores_are_opened_once(product: Product) -> N
     assert product.logging_configured == ["dagster"]
 
 
-def test_an_event_type_that_the_configuration_lacks_is_named(product: Product) -> None:
-    with pytest.raises(ConfigurationError, match="event_types: add account_created"):
-        resources.EnrichmentResource().event_type("account_created")
+def test_a_lane_that_the_configuration_lacks_says_so_and_does_nothing(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has no opportunities leaves the type out: no error at every tick, and its checks pass."""
+    types = {name: found for name, found in product.settings.config.event_types.items() if name == "lead_created"}
+    config = product.settings.config.model_copy(update={"event_types": types})
+    monkeypatch.setattr(resources.EnrichmentResource, "config", lambda _: config)
+    skipped = evaluate(product, "advanced_opportunity")
+    assert skipped.skip_message == "enrichment.yaml does not name opportunity_stage_changed: there is nothing to do"
+    assert defs.resolve_job_def("checks_job").execute_in_process(instance=product.instance).success
+
+
+@pytest.mark.parametrize("lane", LANES, ids=lambda lane: lane.event_type)
+def test_every_lane_hands_over_its_own_events(product: Product, lane: Lane) -> None:
+    waited = timedelta(minutes=2)  # longer than any window in which further events may come
+    product.receive("700", event_type=lane.event_type, at=datetime.now(UTC) - waited)
+    (request,) = evaluate(product, lane.sensor).run_requests
+    assert request.tags[LANE_TAG] == lane.event_type
+    assert request.run_config["ops"][lane.asset]["config"]["batch_id"] == request.tags[BATCH_TAG]
+
+
+def test_a_code_server_has_a_thread_for_each_waiting_sensor_and_four_more() -> None:
+    """Ticks, run starts and the UI's calls share its threads; the daemon needs one for each sensor."""
+    sensors = len(defs.get_repository_def().sensor_defs)
+    environment = process_environment(Path("home"), Ports(), {})
+    for name in ("DAGSTER_GRPC_MAX_WORKERS", "DAGSTER_CODE_SERVER_MAX_WORKERS"):
+        assert int(environment[name]) >= 4 + 2 * sensors
+    shipped = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    assert shipped["sensors"]["num_workers"] >= sensors
 
 
 # --- what no batch run did -------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 from support.builders import EMAIL
-from support.dagster_lane import LANE, LaneRig, Status, batch_of
+from support.dagster_lane import LANE, NEVER, OTHER, LaneRig, Status, batch_of
 
 from assets.lanes import ATTEMPT_TAG, BATCH_TAG, LANE_TAG
 from enrichment_dagster.store.dispatch import DispatchStore
@@ -262,14 +262,47 @@ def test_a_full_batch_does_not_linger(rig: LaneRig) -> None:
     assert rig.request().tags["enrichment/events"] == "3"
 
 
-def test_runs_of_all_lanes_share_the_limit(rig: LaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_all_lanes_share_the_limit(rig: LaneRig) -> None:
     """Two runs keep two cores busy, whichever lanes they belong to."""
-    monkeypatch.setattr("sensors.lane._EVENT_TYPES", ["lead_created", "account_created"])
-    for lane, status in (("lead_created", Status.STARTED), ("account_created", Status.QUEUED)):
+    for lane, status in (("website_visit", Status.STARTED), ("data_quality", Status.QUEUED)):
         other = dg.RunRequest(run_key=lane, tags={LANE_TAG: lane, BATCH_TAG: f"old-{lane}", ATTEMPT_TAG: "1"})
         rig.submit(other, status)
     rig.arrive(1)
     assert rig.why_waiting() == "2 runs are at work"
+
+
+def test_a_batch_that_another_lane_has_just_handed_over_takes_its_slot(rig: LaneRig) -> None:
+    """Dagster creates its run a moment later; until then two lanes would take the same slot."""
+    rig.with_policy(max_runs_at_once=1)
+    rig.arrive(1, event_type=OTHER.event_type)
+    assert rig.ticker_of(OTHER).step(NEVER)[0]
+    rig.arrive(2)
+    assert rig.why_waiting() == "1 runs are at work"
+
+
+def test_a_batch_whose_run_never_came_does_not_keep_its_slot(rig: LaneRig) -> None:
+    """Somebody stopped that lane's sensor at a bad moment."""
+    rig.with_policy(max_runs_at_once=1)
+    rig.arrive(1, event_type=OTHER.event_type)
+    assert rig.ticker_of(OTHER).step(NEVER)[0]
+    rig.clock.advance(61)
+    rig.arrive(2)
+    assert rig.request()
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_the_last_free_run_goes_to_the_lane_that_needs_it_more(rig: LaneRig, watched: bool) -> None:
+    """Its oldest event has used up more of its target. A lane whose sensor is stopped is not waited for."""
+    rig.with_policy(max_runs_at_once=1)
+    rig.arrive(1, event_type=OTHER.event_type)
+    rig.clock.advance(30)  # a quarter of two minutes
+    rig.arrive(2)
+    rig.clock.advance(12)  # a fifth of a minute
+    if watched:
+        rig.dispatch.beat(f"tick:{OTHER.event_type}")
+        assert rig.why_waiting().startswith(f"{OTHER.event_type} goes first")
+    else:
+        assert rig.request()
 
 
 def test_runs_that_ended_or_are_no_batch_runs_take_no_slot(rig: LaneRig) -> None:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,11 +104,24 @@ def test_every_missing_secret_is_named(tmp_path: Path) -> None:
     assert all(name in finding.todo for name in ("APOLLO_API_KEY", "HUBSPOT_ACCESS_TOKEN"))
 
 
-def test_a_lane_without_an_event_type_fails_and_one_the_other_way_round_is_a_warning(tmp_path: Path) -> None:
+def test_the_shipped_event_types_all_have_lanes(tmp_path: Path) -> None:
+    (finding,) = configuration.check_lanes(changed(tmp_path))
+    assert finding.level is Level.OK
+    assert "data_quality -> contact_repair" in finding.found
+
+
+def test_a_lane_without_events_is_a_hint_and_events_without_a_lane_are_a_warning(tmp_path: Path) -> None:
     findings = list(configuration.check_lanes(changed(tmp_path, ("lead_created:", "lead_made:"))))
     found = {finding.found: finding.level for finding in findings}
-    assert found["lead_created is not configured"] is Level.FAIL
+    assert found["without events: lead_created"] is Level.HINT
     assert found["no sensor handles lead_made"] is Level.WARN
+
+
+def test_no_lane_at_all_fails(tmp_path: Path) -> None:
+    settings = changed(tmp_path)
+    lead = settings.config.event_types["lead_created"]
+    config = settings.config.model_copy(update={"event_types": {"lead_made": lead}})
+    assert Level.FAIL in levels(configuration.check_lanes(replace(settings, config=config)))
 
 
 def test_a_field_that_is_bought_and_written_nowhere_is_a_warning(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -12,13 +12,14 @@ import dagster as dg
 import pytest
 from support.clock import START, ManualClock
 
-from assets.lanes import LANES
-from enrichment_dagster.domain.dispatch import BatchState, DueGroup, Policy
-from enrichment_dagster.ports import BatchHandOver
+from assets.lanes import LANES, Lane
+from enrichment_dagster.domain.dispatch import BatchState, Claim, DueGroup, Policy
+from enrichment_dagster.ports import BatchHandOver, Glance
+from sensors.board import Board
 from sensors.lane import Pace, Ticker
 
+LEAD, RELAXED = LANES[0], LANES[1]
 POLICY = Policy(max_runs_at_once=2, max_runs_per_minute=20, linger=timedelta(seconds=6), max_batch=500)
-TARGET = timedelta(seconds=60)
 PACE = Pace()
 DAY = START.date().isoformat()
 
@@ -33,6 +34,8 @@ class Inbox:
     pumped_by_gateway: bool = False
     max_size: int = 500
     looks: int = 0
+    glances: int = 0
+    pumped: float = -1.0  # what came until then is work
     beats: dict[str, datetime] = field(default_factory=dict)
 
     @property
@@ -43,22 +46,35 @@ class Inbox:
     def arrived(self) -> list[float]:
         return [at for at in self.arrivals if at <= self.seconds]
 
-    def backlog(self) -> int:
-        return 0 if self.pumped_by_gateway else len(self.arrived)
+    @property
+    def due(self) -> list[float]:
+        return [at for at in self.arrived if self.pumped_by_gateway or at <= self.pumped]
+
+    def glance(self, event_types: Sequence[str]) -> Glance:
+        self.glances += 1
+        due = {event_types[0]: START + timedelta(seconds=min(self.due))} if self.due else {}
+        return Glance(len(self.arrived) - len(self.due), due)
 
     def pump(self) -> int:
+        self.pumped = self.seconds
         return 0
+
+    def claims(self, _patience: Any) -> list[Claim]:
+        return []
+
+    def unstarted_batches(self, _event_types: Any, _since: Any) -> list[BatchState]:
+        return []
 
     def due_groups(self, _event_type: str, _max_batch: int) -> list[DueGroup]:
         self.looks += 1
-        due = self.arrived
+        due = self.due
         return [DueGroup(DAY, self.max_size, len(due), START + timedelta(seconds=min(due)))] if due else []
 
     def open_batches(self, _event_type: str) -> list[BatchState]:
         return self.batches
 
     def oldest_due_age(self, _event_type: str) -> timedelta:
-        return timedelta(seconds=self.seconds - min(self.arrived) + 0.001) if self.arrived else timedelta()
+        return timedelta(seconds=self.seconds - min(self.due) + 0.001) if self.due else timedelta()
 
     def hand_over(self, _ids: Any, **_named: Any) -> list[BatchHandOver]:
         return []
@@ -82,11 +98,13 @@ def clock() -> ManualClock:
 def tick(clock: ManualClock) -> Callable[..., tuple[dg.SensorResult, float]]:
     """Run one tick; returns its answer and how long it blocked."""
 
-    def run(inbox: Inbox, live_runs: int = 0) -> tuple[dg.SensorResult, float]:
+    def run(inbox: Inbox, live_runs: int = 0, lane: Lane = LEAD) -> tuple[dg.SensorResult, float]:
         instance: Any = SimpleNamespace(get_runs_count=lambda _: live_runs, get_run_records=lambda *_, **__: [])
         store: Any = inbox
-        result = Ticker(LANES[0], POLICY, TARGET, store, instance, clock, sleep=clock.advance).watch()
-        return result, inbox.seconds
+        board = Board(store, [lane.event_type], clock)
+        pace = Pace.of(lane.every)
+        ticker = Ticker(lane, {lane.event_type: POLICY}, store, instance, clock, board, pace, sleep=clock.advance)
+        return ticker.watch(), inbox.seconds
 
     return run
 
@@ -102,6 +120,13 @@ def test_a_tick_without_work_blocks_for_four_seconds_and_no_longer(clock, tick) 
     assert blocked == pytest.approx(PACE.watch)
     assert blocked <= 4.0
     assert str(result.skip_reason.skip_message) == "nothing is due"
+
+
+def test_a_relaxed_lane_ticks_seldom_and_watches_longer(clock, tick) -> None:
+    """A tick costs a tenth of a second of processor time, waiting costs none; a stop waits for what watches."""
+    _, blocked = tick(Inbox(clock), lane=RELAXED)
+    assert blocked == pytest.approx(9)
+    assert blocked < RELAXED.every.total_seconds()
 
 
 @pytest.mark.parametrize("pumped_by_gateway", [False, True])
@@ -151,9 +176,10 @@ def test_a_busy_lane_looks_a_few_times_a_second_at_most(clock, tick) -> None:
     """Each look asks Dagster's database; two runs are at work, nothing may be handed over."""
     inbox = Inbox(clock, [0])
     result, blocked = tick(inbox, live_runs=2)
-    assert str(result.skip_reason.skip_message) == "2 runs are at work"
+    told = str(result.skip_reason.skip_message)
+    assert told == "2 runs are at work; events that wait: 1, the oldest for 4 s of 60 s"
     assert blocked == pytest.approx(PACE.watch)
-    assert inbox.looks <= PACE.watch / PACE.busy_poll + 2
+    assert inbox.looks <= PACE.watch / PACE.busy_poll + 3
 
 
 def test_every_tick_notes_that_the_daemon_is_alive(clock, tick) -> None:
