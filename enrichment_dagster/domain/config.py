@@ -35,6 +35,7 @@ EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 Memory = Annotated[float, Field(ge=0, le=365 * 86_400)]
 Usd = Annotated[float, Field(ge=0, le=1_000_000)]
+DomainName = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", max_length=253)]
 LookupName = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
 
 
@@ -241,6 +242,9 @@ class PlanConfig(_Model):
     )
     deadline_seconds: Seconds = 25.0
     budget_usd: Usd | None = Field(default=None, description="What one event may cost.")
+    fresh_seconds: Memory | None = Field(
+        default=None, description="What was bought for the subject within it counts as known."
+    )
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -261,6 +265,9 @@ class LanesConfig(_Model):
         return {lane: plan for lane, plan in found.items() if plan is not None}
 
 
+Problem = Literal["hard_bounce", "soft_bounce", "blocked", "disconnected", "unreachable", "job_change"]
+
+
 class TriggerConfig(_Model):
     """Which events of a type are worth an enrichment; the others are recorded with the reason and cost nothing."""
 
@@ -268,9 +275,35 @@ class TriggerConfig(_Model):
     pages: list[Text] = Field(default=[], description="Paths of a website, * stands for anything. Empty: all.")
     min_score: float = Field(default=0.0, ge=0, le=100, description="Of an intent signal.")
     topics: list[Text] = Field(default=[], description="Of an intent signal. Empty: all.")
-    problems: list[Literal["hard_bounce", "soft_bounce", "blocked", "disconnected", "unreachable", "job_change"]] = (
-        Field(default_factory=lambda: ["hard_bounce", "disconnected", "job_change"])
+    problems: list[Problem] = ["hard_bounce", "disconnected", "job_change"]
+
+
+class PolicyConfig(_Model):
+    """When an event that triggers is not enriched after all. Every such decision is recorded with its reason."""
+
+    needs: Literal["email", "domain"] = Field(default="email", description="What must be known of the subject.")
+    cooldown_seconds: Memory = Field(
+        default=0.0, description="For so long after an enrichment, further events of the subject are skipped."
     )
+    debounce_seconds: Annotated[float, Field(ge=0, le=3_600)] = Field(
+        default=0.0, description="Events of one subject that come within it are one enrichment, of the newest."
+    )
+    only_status: list[Text] = Field(
+        default=[], description="What the record's status must say, blank for an empty one. Empty: anything."
+    )
+    skip_domains: list[DomainName] = Field(default=[], description="Domains, with all below them, to leave alone.")
+    recheck: list[str] = Field(
+        default=[], description="Fields or groups that are asked for although the record has them."
+    )
+    follow_employer: bool = Field(
+        default=False,
+        description="Where a provider names another company than the record, replace what it says of the old one.",
+    )
+
+    @property
+    def rechecked(self) -> tuple[str, ...]:
+        """Return the fields of ``recheck``, groups resolved."""
+        return resolved(self.recheck)
 
 
 class EventTypeConfig(_Model):
@@ -284,6 +317,7 @@ class EventTypeConfig(_Model):
     )
     follow_up_seconds: list[Seconds] = Field(default_factory=lambda: [300.0, 1_800.0, 7_200.0])
     trigger: TriggerConfig = TriggerConfig()
+    policy: PolicyConfig = PolicyConfig()
     lanes: LanesConfig
 
 
@@ -351,11 +385,19 @@ class StatusProperties(_Model):
     values: dict[Literal["enriched", "partial", "unchanged", "skipped", "failed"], str]
 
 
+class ConsentConfig(_Model):
+    """The CRM property that says whether a person consents, and the words for a no, compared without case."""
+
+    property: Text
+    refused: list[Annotated[Text, BeforeValidator(_written_out)]] = Field(min_length=1)
+
+
 class CrmObjectConfig(_Model):
     """One kind of record: our field names to the CRM's property names."""
 
     mapping: dict[str, str]
     status: StatusProperties
+    consent: ConsentConfig | None = Field(default=None, description="Leave it out where consent is kept elsewhere.")
     routing: RoutingProperties = RoutingProperties()
 
 

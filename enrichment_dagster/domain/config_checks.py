@@ -52,6 +52,16 @@ def _texts(config: Any, name: str) -> list[tuple[int, str]]:
 
 def _event_type(config: Any, lookups: list[str]) -> Iterator[Problem]:
     target = _number(config, "latency_target_seconds", None)
+    policy = config.get("policy") if isinstance(config, Mapping) else None
+    for index, name in _texts(policy, "recheck"):
+        if problem := _unknown_field(name):
+            yield ("policy", "recheck", index), problem
+    debounce = _number(policy, "debounce_seconds", 0.0)
+    if target is not None and debounce is not None and debounce >= target:
+        yield (
+            ("policy", "debounce_seconds"),
+            f"must be smaller than latency_target_seconds ({target:g}), which includes it; it is {debounce:g}",
+        )
     for lane, plan in _entries(config, "lanes"):
         for place, message in _plan(plan, lookups, target):
             yield ("lanes", lane, *place), message

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 
+COMPANY_PREFIX = "domain:"
+"""Begins the subject key of a company."""
+
 _EVENT_ID_HEX_DIGITS = 24  # 96 bits: no collision to be expected below 10^13 events
 
 
@@ -32,7 +35,7 @@ def email_subject(email: str) -> str:
 
 def domain_subject(domain: str) -> str:
     """Return the subject key of a company known by its registrable domain."""
-    return f"domain:{domain.strip().lower()}"
+    return f"{COMPANY_PREFIX}{domain.strip().lower()}"
 
 
 def person_subject(first_name: str, last_name: str, company: str) -> str:
@@ -48,6 +51,11 @@ def person_subject(first_name: str, last_name: str, company: str) -> str:
 def _word(name: str) -> str:
     """Return a name in lower case with a hyphen for all that is no letter or digit, so that no dot or @ is left."""
     return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
+
+
+def text_hash(text: str) -> str:
+    """Return a short name of a text, without regard to case: addresses and numbers are compared by it."""
+    return _digest(text.strip().lower())[:24]
 
 
 def idempotency_key(*parts: str | int) -> str:

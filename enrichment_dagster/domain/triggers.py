@@ -69,8 +69,9 @@ def _intent(attributes: Mapping[str, Any], rules: TriggerRules) -> str:
     if rules.topics and _text(attributes, "topic").casefold() not in {topic.casefold() for topic in rules.topics}:
         return "topic_not_configured"
     score = attributes.get("score")
-    known = isinstance(score, int | float) and not isinstance(score, bool)
-    return "" if known and score >= rules.min_score else "below_threshold"
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        return "below_threshold"
+    return "" if score >= rules.min_score else "below_threshold"
 
 
 def _quality(attributes: Mapping[str, Any], rules: TriggerRules) -> str:

@@ -94,6 +94,32 @@ def test_a_single_mistake_is_shown_at_its_line(old, new, expected):
     assert any(problem.startswith(expected) for problem in problems(changed((old, new)))), problems(changed((old, new)))
 
 
+POLICY = "latency_target_seconds: 60\n    policy: {"
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("recheck: [titel]}", "line 5: event_types.lead_created.policy.recheck.0: no field or group is called titel"),
+        (
+            "debounce_seconds: 60}",
+            "line 5: event_types.lead_created.policy.debounce_seconds: must be smaller than latency",
+        ),
+        ("cooldown_seconds: -1}", "line 5: event_types.lead_created.policy.cooldown_seconds: Input should be greater"),
+        ("skip_domains: [https://acme.com]}", "line 5: event_types.lead_created.policy.skip_domains.0: String should"),
+        ("needs: phone}", "line 5: event_types.lead_created.policy.needs: Input should be 'email' or 'domain'"),
+    ],
+)
+def test_a_mistake_in_a_policy_is_shown_at_its_line(policy, expected):
+    found = problems(changed(("latency_target_seconds: 60", POLICY + policy)))
+    assert [problem for problem in found if problem.startswith(expected)], found
+
+
+def test_a_policy_may_name_groups_of_fields():
+    text = changed(("latency_target_seconds: 60", f"{POLICY}recheck: [verification, title]}}"))
+    assert parse_config(text).event_types["lead_created"].policy.rechecked == ("email_status", "title")
+
+
 @pytest.mark.parametrize(
     ("text", "start"),
     [
