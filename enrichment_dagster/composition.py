@@ -12,14 +12,16 @@ import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from enrichment_dagster.clock import Clock, SystemClock
-from enrichment_dagster.domain.config import PlanConfig
+from enrichment_dagster.domain.config import EnrichmentConfig, EventTypeConfig, PlanConfig
+from enrichment_dagster.domain.eligibility import InboxRules, Rules
 from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.engine.batch import BatchReport, BatchRunner
+from enrichment_dagster.engine.changes import EMPLOYER_FIELDS
 from enrichment_dagster.engine.conclude import Candidate
 from enrichment_dagster.engine.delivery import Deliverer, DeliveryReport
 from enrichment_dagster.engine.plan import Plan, make_plan
@@ -34,6 +36,7 @@ from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.dispatch import DispatchStore
 from enrichment_dagster.store.health import PROJECTOR_BEAT, HealthStore
 from enrichment_dagster.store.ledger import Policies, SqlLedger
+from enrichment_dagster.store.memory import SqlMemory
 from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
 from enrichment_dagster.store.provider_states import SqlStandings
 from enrichment_dagster.store.runs import RunStore
@@ -55,10 +58,11 @@ class Stores:
     journal: Database
     ops: Database
     clock: Clock
+    rules: Mapping[str, InboxRules] = field(default_factory=dict, hash=False)  # by event type
 
     def dispatch(self) -> DispatchStore:
         """Return the tick's view."""
-        return DispatchStore(self.journal, self.ops, self.clock)
+        return DispatchStore(self.journal, self.ops, self.clock, self.rules)
 
     def health(self) -> HealthStore:
         """Return the checks' view."""
@@ -76,7 +80,8 @@ class Stores:
 
 def open_stores(settings: Settings, clock: Clock | None = None) -> Stores:
     """Open the operational store, creating or upgrading its schema."""
-    return Stores(open_journal_database(settings), open_ops_database(settings), clock or SystemClock())
+    rules = inbox_rules(settings.config)
+    return Stores(open_journal_database(settings), open_ops_database(settings), clock or SystemClock(), rules)
 
 
 def build_plan(settings: Settings, event_type: str, lookups: Mapping[str, Lookup], lane: str = "standard") -> Plan:
@@ -108,8 +113,33 @@ def build_plan(settings: Settings, event_type: str, lookups: Mapping[str, Lookup
         mode=plan.mode,
         prefer=plan.prefer,
         budget_micros=None if plan.budget_usd is None else round(plan.budget_usd * 1_000_000),
-        skip_personal=config.personal_domains == "skip",
+        rules=build_rules(config, plan),
     )
+
+
+def build_rules(config: EventTypeConfig, plan: PlanConfig) -> Rules:
+    """Return whom an event type enriches."""
+    policy = config.policy
+    return Rules(
+        needs=policy.needs,
+        skip_personal=config.personal_domains == "skip",
+        skip_domains=frozenset(policy.skip_domains),
+        only_status=frozenset(word.lower() for word in policy.only_status),
+        fresh=None if plan.fresh_seconds is None else timedelta(seconds=plan.fresh_seconds),
+        recheck=frozenset(policy.rechecked) | (EMPLOYER_FIELDS if policy.follow_employer else frozenset()),
+        follow_employer=policy.follow_employer,
+    )
+
+
+def inbox_rules(config: EnrichmentConfig) -> dict[str, InboxRules]:
+    """Return how events of one subject stand to each other, by event type."""
+    return {
+        name: InboxRules(
+            cooldown=timedelta(seconds=found.policy.cooldown_seconds),
+            debounce=timedelta(seconds=found.policy.debounce_seconds),
+        )
+        for name, found in config.event_types.items()
+    }
 
 
 def build_policies(settings: Settings) -> Policies:
@@ -195,6 +225,7 @@ async def open_worker(settings: Settings, stores: Stores, event_type: str | None
                     work=work,
                     crms=crms,
                     mapper=mapper,
+                    memory=SqlMemory(stores.ops, stores.clock),
                     buyer=buyer,
                     standings=SqlStandings(stores.ops, stores.clock, policies),
                     validate=validate,
@@ -393,9 +424,10 @@ def open_routing(settings: Settings, stores: Stores, journal: Journal, owner: st
         buyer=build_buyer(settings, committer, clock, policies, rng, bulk=False),
         standings=SqlStandings(stores.ops, clock, policies),
         journal=journal,
-        store=SqlRoutingStore(stores.journal, committer, owner),
+        store=SqlRoutingStore(stores.journal, committer, owner, stores.rules),
         crms=crms,
         mapper=mapper,
+        memory=SqlMemory(stores.ops, clock),
         deliverer=Deliverer(
             work=SqlWorkStore(stores.ops, committer, clock), crms=crms, mapper=mapper, clock=clock, rng=rng
         ),

@@ -5,7 +5,7 @@ Adapters implement these; nothing here does I/O. Costs are millionths of a US do
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from enrichment_dagster.domain.dispatch import BatchState, Claim, DueGroup
+from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
@@ -268,6 +269,10 @@ class RecordMapper(Protocol):
         """Return the record's filled fields under our names, as the CRM stores them."""
         ...
 
+    def standing(self, ref: RecordRef, properties: Mapping[str, Any]) -> Standing:
+        """Return what the record says of itself beside its fields."""
+        ...
+
     def fill(self, ref: RecordRef, values: Mapping[str, Value]) -> Mapping[str, Any]:
         """Return the properties that hold these values."""
         ...
@@ -281,7 +286,10 @@ class RecordMapper(Protocol):
         ...
 
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
-        """Compare what is owed with the record: only empty properties are filled, equal values are not written."""
+        """Compare what is owed with the record: equal values are not written, filled properties are left alone.
+
+        But for a value that ``entry.replace`` names: that one, and no other, is replaced.
+        """
         ...
 
 
@@ -425,6 +433,26 @@ class Standings(Protocol):
 # --- Work --------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What is stored of some subjects beside their records, by the keys that it is stored under."""
+
+    suppressed: frozenset[str] = frozenset()  # must be left alone
+    wrong: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # fields and values proven wrong
+    values: Mapping[str, tuple[FieldValue, ...]] = field(default_factory=dict)  # what was bought since the asked moment
+
+
+class Memory(Protocol):
+    """What is stored of subjects beside their records."""
+
+    async def recall(self, keys: Collection[str], fresh_since: datetime | None) -> Recollection:
+        """Return what is stored under these keys: of records, people and companies.
+
+        Values are returned only where ``fresh_since`` says since when they count.
+        """
+        ...
+
+
 class WorkKind(StrEnum):
     """Why a piece of work exists."""
 
@@ -487,6 +515,15 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Employer:
+    """A person works for another company than their record says: what its association is to become."""
+
+    domain: str
+    name: str = ""
+    former_domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxEntry:
     """One effect owed to a CRM record: values for empty properties, and values that are always set."""
 
@@ -497,6 +534,8 @@ class OutboxEntry:
     fill: Mapping[str, Any] = field(default_factory=dict)
     assign: Mapping[str, Any] = field(default_factory=dict)
     tries: int = 0
+    replace: Mapping[str, Any] = field(default_factory=dict)  # property: the one value that ``fill`` may replace
+    employer: Employer | None = None  # the company that the record is to be associated with
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,6 +559,7 @@ class Enrichment:
     steps: tuple[Step, ...] = ()  # what became of each lookup of the plan
     awaits: tuple[str, ...] = ()  # attempts whose answers come later: this work is woken then
     rejected: tuple[RejectedValue, ...] = ()
+    wrong: tuple[tuple[str, str], ...] = ()  # fields and values that the event proves wrong
     missing: Mapping[str, MissingReason] = field(default_factory=dict)
     subject_keys: tuple[str, ...] = ()
     cost_micros: int = 0

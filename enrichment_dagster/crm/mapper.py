@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from enrichment_dagster.crm.mapping import from_properties, plan_write, to_properties
+from enrichment_dagster.crm.values import is_blank
 from enrichment_dagster.domain.config import CrmConfig, CrmObjectConfig
+from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.fields import Value
 from enrichment_dagster.domain.outcome import Outcome
@@ -30,11 +32,21 @@ class ConfiguredMapper:
 
     def properties(self, ref: RecordRef) -> Sequence[str]:
         """Return the properties to read of such a record."""
-        return list(self._object(ref).mapping.values())
+        config = self._object(ref)
+        consent = [config.consent.property] if config.consent else []
+        return list(dict.fromkeys([*config.mapping.values(), config.status.status, *consent]))
 
     def known(self, ref: RecordRef, properties: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the record's filled fields under our names."""
         return from_properties(properties, self._object(ref))
+
+    def standing(self, ref: RecordRef, properties: Mapping[str, Any]) -> Standing:
+        """Return what the record says of itself beside its fields."""
+        config = self._object(ref)
+        status, consent = properties.get(config.status.status), config.consent
+        said = None if consent is None else properties.get(consent.property)
+        refused = [] if consent is None else [word.casefold() for word in consent.refused]
+        return Standing("" if is_blank(status) else str(status), said is not None and str(said).casefold() in refused)
 
     def fill(self, ref: RecordRef, values: Mapping[str, Value]) -> Mapping[str, Any]:
         """Return the properties that hold these values."""
@@ -59,7 +71,7 @@ class ConfiguredMapper:
 
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
         """Compare what is owed with the record as it is now."""
-        return plan_write(current, entry.fill, entry.assign)
+        return plan_write(current, entry.fill, entry.assign, entry.replace)
 
     def _object(self, ref: RecordRef) -> CrmObjectConfig:
         found = self._config.object_config(ref.system, ref.object_type)

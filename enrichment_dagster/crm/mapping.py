@@ -52,12 +52,19 @@ def _split(field: str, value: Any) -> Any:
     return value
 
 
-def plan_write(current: Mapping[str, Any], fill: Mapping[str, Any], assign: Mapping[str, Any]) -> WritePlan:
+def plan_write(
+    current: Mapping[str, Any],
+    fill: Mapping[str, Any],
+    assign: Mapping[str, Any],
+    replace: Mapping[str, Any] | None = None,
+) -> WritePlan:
     """Compare what is owed with a record as it is.
 
-    ``fill`` goes to empty properties only, ``assign`` to any that differ. None is never written, an equal value is
-    not written again. ``kept`` says why the rest is not written: "filled" (with something else) or "equal".
+    ``fill`` goes to empty properties, and to those that hold the value which ``replace`` names, ``assign`` to any that
+    differ. None is never written, an equal value is not written again. ``kept`` says why the rest is not written:
+    "filled" (with something else) or "equal".
     """
+    outdated = replace or {}
     to_write: dict[str, Any] = {}
     kept: dict[str, str] = {}
     owed = [*((n, v, False) for n, v in fill.items() if n not in assign), *((n, v, True) for n, v in assign.items())]
@@ -67,7 +74,7 @@ def plan_write(current: Mapping[str, Any], fill: Mapping[str, Any], assign: Mapp
         stored = current.get(name)
         if same(stored, value):
             kept[name] = "equal"
-        elif always or is_blank(stored):
+        elif always or is_blank(stored) or (name in outdated and same(stored, outdated[name])):
             to_write[name] = value
         else:
             kept[name] = "filled"

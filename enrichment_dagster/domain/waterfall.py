@@ -59,6 +59,11 @@ def _text(value: FieldValue) -> tuple[str, str, str]:
     return (value.provider, value.subject_key, repr(rest))
 
 
+def _said(value: Value) -> str:
+    """Return a value in a form in which it is known again: the case of an address makes no other one of it."""
+    return repr(value).casefold()
+
+
 def candidate_key(value: FieldValue) -> CandidateKey:
     """Return the key under which a candidate is kept."""
     return (value.field, value.provider, value.subject_key)
@@ -155,7 +160,7 @@ class Knowledge:
     def add(self, values: Iterable[FieldValue]) -> None:
         """Take in candidates; what is proven wrong is not taken."""
         for value in values:
-            if not self._is_refused(value):
+            if not self.is_refused(value):
                 absorb(self.candidates, candidate_key(value), value)
                 self._values = None
 
@@ -167,12 +172,13 @@ class Knowledge:
 
     def refuse(self, name: str, value: Value) -> None:
         """Remember that a value is wrong, whoever says it, and forget the candidates that say it."""
-        self.refused.add((name, repr(value)))
-        for candidate in [v for v in self.candidates.values() if self._is_refused(v)]:
+        self.refused.add((name, _said(value)))
+        for candidate in [v for v in self.candidates.values() if self.is_refused(v)]:
             self.reject(candidate, "proven_wrong", repr(candidate.value))
 
-    def _is_refused(self, value: FieldValue) -> bool:
-        return bool(self.refused) and (value.field, repr(value.value)) in self.refused
+    def is_refused(self, value: FieldValue) -> bool:
+        """Say whether this is a value that is proven wrong."""
+        return bool(self.refused) and (value.field, _said(value.value)) in self.refused
 
     def obstruct(self, gives: Iterable[str], reason: MissingReason) -> None:
         """Remember why these fields could not be had from a lookup; it counts only if nobody else has them."""

@@ -22,13 +22,26 @@ def absorb_answer(draft: Draft, lookup: Lookup, subject: str, purchase: Purchase
     answer = purchase.answer
     assert answer is not None
     draft.ids.update(answer.ids)
-    values = [value for value in _values(draft, lookup, subject, purchase, plan) if value is not None]
+    found = [value for value in _values(draft, lookup, subject, purchase, plan) if value is not None]
+    values = _without_refused(draft, found)
     if values and purchase.cost_micros:
         # The call's price stands once, on the first value that it brought.
         values[0] = replace(values[0], cost_micros=purchase.cost_micros)
     draft.knowledge.add(values)
     if lookup.gives == {"email_status"}:
         _judge_email(draft, values, purchase.fetched_at)
+
+
+def _without_refused(draft: Draft, values: Sequence[FieldValue]) -> list[FieldValue]:
+    """Set aside what is proven wrong, whoever says it again, and of a bad address the status that was told with it."""
+    bad = [value for value in values if draft.knowledge.is_refused(value)]
+    fields = {value.field for value in bad}
+    if "email" in fields:
+        fields.add("email_status")
+    draft.knowledge.rejected.extend(
+        RejectedValue(value.field, repr(value.value)[:_RAW_LENGTH], value.provider, "proven_wrong") for value in bad
+    )
+    return [value for value in values if value.field not in fields]
 
 
 def _values(draft: Draft, lookup: Lookup, subject: str, purchase: Purchase, plan: Plan) -> Sequence[FieldValue | None]:

@@ -14,10 +14,12 @@ from typing import Any
 import structlog
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.waterfall import Knowledge
+from enrichment_dagster.engine.circumstances import Circumstances, Identity, circumstances_of, identify
 from enrichment_dagster.engine.conclude import Validator, conclude
-from enrichment_dagster.engine.draft import Draft
+from enrichment_dagster.engine.draft import NOTHING, Draft
 from enrichment_dagster.engine.plan import Plan
 from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import backoff_seconds
@@ -30,6 +32,7 @@ from enrichment_dagster.ports import (
     CrmRecord,
     Deferral,
     Lease,
+    Memory,
     ProviderStanding,
     RecordMapper,
     Standings,
@@ -82,6 +85,7 @@ class BatchRunner:
         work: WorkStore,
         crms: Mapping[str, Crm],
         mapper: RecordMapper,
+        memory: Memory,
         buyer: Buyer,
         standings: Standings,
         validate: Validator,
@@ -94,6 +98,7 @@ class BatchRunner:
         self._work = work
         self._crms = crms
         self._mapper = mapper
+        self._memory = memory
         self._buyer = buyer
         self._standings = standings
         self._validate = validate
@@ -131,9 +136,10 @@ class BatchRunner:
     async def _process(self, lease: Lease, items: Sequence[WorkItem], report: BatchReport) -> None:
         ready: Tray[Draft | Deferral] = Tray(len(items), _MOST_AT_ONCE, self._clock)
         records, down = await self._read(items)
+        circumstances = await self._circumstances(items, records)
         async with asyncio.TaskGroup() as group:
             for item in items:
-                group.create_task(self._work_on(item, records, down, ready))
+                group.create_task(self._work_on(item, records, down, circumstances.get(item.work_id, NOTHING), ready))
             while ready.left:
                 await self._store(lease, await ready.take(), report)
 
@@ -158,17 +164,52 @@ class BatchRunner:
                 group.create_task(read(system, list(refs)))
         return records, down
 
-    async def _work_on(self, item: WorkItem, records: Records, down: set[str], ready: Tray[Draft | Deferral]) -> None:
+    async def _circumstances(self, items: Sequence[WorkItem], records: Records) -> dict[str, Circumstances]:
+        """Return what is stored of the items' subjects, asked for together, by work id."""
+        identities = {item.work_id: found for item in items if (found := self._identify(item, records)) is not None}
+        keys = {key for identity in identities.values() for key in identity.keys}
+        fresh = self._plan.rules.fresh
+        recalled = await self._memory.recall(keys, None if fresh is None else self._clock.now() - fresh)
+        return {
+            item.work_id: circumstances_of(item, identities[item.work_id], recalled, self._standing(item, records))
+            for item in items
+            if item.work_id in identities
+        }
+
+    def _identify(self, item: WorkItem, records: Records) -> Identity | None:
+        try:
+            return identify(item, self._known(item, records))
+        except Exception:  # noqa: BLE001 - the item's own work comes to the same error, and fails alone
+            return None
+
+    def _known(self, item: WorkItem, records: Records) -> Mapping[str, Any]:
+        record = records.get(item.event.subject)
+        return self._mapper.known(record.ref, record.properties) if isinstance(record, CrmRecord) else {}
+
+    def _standing(self, item: WorkItem, records: Records) -> Standing | None:
+        record = records.get(item.event.subject)
+        return self._mapper.standing(record.ref, record.properties) if isinstance(record, CrmRecord) else None
+
+    async def _work_on(
+        self,
+        item: WorkItem,
+        records: Records,
+        down: set[str],
+        circumstances: Circumstances,
+        ready: Tray[Draft | Deferral],
+    ) -> None:
         async with self._slots:
             try:
-                result = await self._draft(item, records, down)
+                result = await self._draft(item, records, down, circumstances)
             except Exception as error:  # noqa: BLE001 - one event's fault must not cost the batch
                 _log.exception("an event's enrichment failed", event_id=item.event.event_id)
                 result = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
                 result.fault = f"internal_error:{type(error).__name__}"
             ready.put(result)
 
-    async def _draft(self, item: WorkItem, records: Records, down: set[str]) -> Draft | Deferral:
+    async def _draft(
+        self, item: WorkItem, records: Records, down: set[str], circumstances: Circumstances
+    ) -> Draft | Deferral:
         ref = item.event.subject
         record = records.get(ref)
         if isinstance(record, CrmFailure) and not record.transient:
@@ -176,23 +217,26 @@ class BatchRunner:
             draft.skip_reason = "record_not_found" if record.reason == "not_found" else f"record_{record.reason}"
             return draft
         unread = ref.system in down or isinstance(record, CrmFailure)
-        if unread and not item.event.attributes.get("email"):
+        if unread and not self._says_who(item):
             return self._defer(item)
-        known: Mapping[str, Any] = {}
-        source = item.event.source
-        if isinstance(record, CrmRecord):
-            known, source = self._mapper.known(ref, record.properties), ref.system
+        source = ref.system if isinstance(record, CrmRecord) else item.event.source
         standings = await self._standings.current()
         return await enrich_event(
             item,
-            known,
+            self._known(item, records),
             self._plan,
             self._buyer,
             self._clock,
             known_from=source,
             standings=standings,
             orders=self._orders(standings),
+            circumstances=circumstances,
         )
+
+    def _says_who(self, item: WorkItem) -> bool:
+        """Say whether the event itself names its subject, so that it can be worked on without its record."""
+        said = item.event.attributes
+        return bool(said.get("email") or (self._plan.rules.needs == "domain" and said.get("domain")))
 
     def _orders(self, standings: Mapping[str, ProviderStanding]) -> Orders:
         """Return the order of lookups, worked out once for all events that see the same standings."""

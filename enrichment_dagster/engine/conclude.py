@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from enrichment_dagster.domain.eligibility import LEFT_ALONE, proven_wrong
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.domain.keys import idempotency_key
@@ -47,12 +48,19 @@ def _enrichment(draft: Draft, plan: Plan, mapper: RecordMapper, now: datetime) -
         steps=_steps(draft, plan),
         awaits=tuple(draft.awaits),
         rejected=tuple(draft.knowledge.rejected),
+        wrong=_wrong(draft),
         missing=missing,
         subject_keys=draft.subject_keys,
         cost_micros=draft.cost_micros,
         follow_up=_follow_up(draft, plan, missing, now),
         outbox=_outbox(draft, outcome, reason, missing, mapper, now),
     )
+
+
+def _wrong(draft: Draft) -> tuple[tuple[str, str], ...]:
+    """Return what the event proves wrong: it is wrong even where nobody is enriched."""
+    found = proven_wrong(draft.item.event.event_type, draft.item.event.attributes)
+    return () if found is None else (found,)
 
 
 def _steps(draft: Draft, plan: Plan) -> tuple[Step, ...]:
@@ -116,7 +124,7 @@ def _outbox(
     now: datetime,
 ) -> OutboxEntry | None:
     ref: RecordRef = draft.item.event.subject
-    if not mapper.knows(ref) or reason == "record_not_found":
+    if not mapper.knows(ref) or reason == "record_not_found" or reason in LEFT_ALONE:
         return None
     bought = {name: draft.knowledge.values[name].value for name in draft.bought}
     return OutboxEntry(
@@ -126,4 +134,6 @@ def _outbox(
         ref=ref,
         fill=mapper.fill(ref, bought),
         assign=mapper.status(ref, outcome, sorted(missing), now),
+        replace=mapper.fill(ref, {name: raw for name, raw in draft.replaced.items() if name in bought}),
+        employer=draft.employer,
     )

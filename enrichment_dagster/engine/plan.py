@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from enrichment_dagster.domain.eligibility import Rules
 from enrichment_dagster.domain.fields import FIELDS
 from enrichment_dagster.engine.ordering import candidates, listed_order
 from enrichment_dagster.ports import Lookup
@@ -33,13 +34,19 @@ class Plan:
     mode: Mode = "sequential"
     prefer: Prefer = "cheapest"
     budget_micros: int | None = None  # what one event may cost
-    skip_personal: bool = True
+    rules: Rules = field(default_factory=Rules)
     places: Mapping[str, int] = field(default_factory=dict)  # lookup name: its place in the list
 
     @property
     def offered(self) -> frozenset[str]:
         """Return all fields that the plan's lookups can fill."""
         return frozenset(name for name, names in self.orders.items() if names)
+
+    def place_of(self, name: str, provider: str) -> int:
+        """Return the best place of a provider in a field's order; after all others where the plan does not list it."""
+        order = self.orders.get(name, ())
+        places = [place for place, lookup in enumerate(order, 1) if self.lookups[lookup].provider == provider]
+        return min(places, default=UNLISTED - 1)
 
     def precedence(self, name: str, lookup: str) -> int:
         """Return the place of a lookup in a field's order: 1 is the most trusted. What it gives unasked comes last."""
@@ -61,7 +68,7 @@ def make_plan(
     mode: Mode = "sequential",
     prefer: Prefer = "cheapest",
     budget_micros: int | None = None,
-    skip_personal: bool = True,
+    rules: Rules | None = None,
 ) -> Plan:
     """Return a plan; ``waterfall`` is the order of all fields but those that ``own_orders`` (fields, groups) names."""
     by_name = {lookup.name: lookup for lookup in lookups}
@@ -79,6 +86,6 @@ def make_plan(
         mode=mode,
         prefer=prefer,
         budget_micros=budget_micros,
-        skip_personal=skip_personal,
+        rules=rules or Rules(),
         places={name: place for place, name in enumerate(by_name)},
     )

@@ -17,8 +17,10 @@ from typing import Any
 import structlog
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import Event, Lane
 from enrichment_dagster.domain.waterfall import Knowledge
+from enrichment_dagster.engine.circumstances import circumstances_of, identify
 from enrichment_dagster.engine.conclude import Validator
 from enrichment_dagster.engine.concluder import Aside, Concluder, drained
 from enrichment_dagster.engine.delivery import Deliverer
@@ -38,6 +40,7 @@ from enrichment_dagster.ports import (
     CrmFailure,
     CrmRecord,
     Journal,
+    Memory,
     ProviderStanding,
     RecordMapper,
     RoutingStore,
@@ -76,6 +79,7 @@ class RoutingLane:
         store: RoutingStore,
         crms: Mapping[str, Crm],
         mapper: RecordMapper,
+        memory: Memory,
         deliverer: Deliverer,
         validate: Validator,
         decide: Decide,
@@ -90,6 +94,7 @@ class RoutingLane:
         self._journal = journal
         self._crms = crms
         self._mapper = mapper
+        self._memory = memory
         self._decide = decide
         self._places = places
         self._clock = clock
@@ -150,11 +155,21 @@ class RoutingLane:
         await self._journal.append([event])
         self._places.felt(self._clock.monotonic() - begun)
 
-    async def _enrich(self, event: Event, known: Mapping[str, Any], known_from: str, seconds: float) -> Draft:
+    async def _enrich(
+        self,
+        event: Event,
+        known: Mapping[str, Any],
+        known_from: str,
+        seconds: float,
+        standing: Standing | None = None,
+    ) -> Draft:
         plan = self._plans[event.event_type]
         item = WorkItem(event.event_id + ROUTING_SUFFIX, WorkKind.ROUTING, event)
         try:
             standings = await self._standings.current()
+            identity = identify(item, known)
+            fresh = plan.rules.fresh
+            recalled = await self._memory.recall(identity.keys, None if fresh is None else self._clock.now() - fresh)
             return await enrich_event(
                 item,
                 known,
@@ -165,6 +180,7 @@ class RoutingLane:
                 standings=standings,
                 orders=self._orders_of(event.event_type, standings),
                 deadline_seconds=seconds,
+                circumstances=circumstances_of(item, identity, recalled, standing),
             )
         except Exception as error:  # noqa: BLE001 - one event's fault must not cost the others
             _log.exception("an event's routing failed", event_id=event.event_id)
@@ -229,8 +245,8 @@ class RoutingLane:
                 left = self._left(event, plan)
                 if left < _LEAST_SECONDS:
                     return False
-                known = self._mapper.known(event.subject, record.properties) if isinstance(record, CrmRecord) else {}
-                draft = await self._enrich(event, known, event.subject.system, left)
+                known, standing = self._read_of(record)
+                draft = await self._enrich(event, known, event.subject.system, left, standing)
                 self._finish(draft, self._age(event))
         except Overloaded:
             self._counts.overloaded += 1
@@ -239,6 +255,11 @@ class RoutingLane:
             _log.exception("a lead could not be routed", event_id=event.event_id)
             return False
         return True
+
+    def _read_of(self, record: CrmRecord | None) -> tuple[Mapping[str, Any], Standing | None]:
+        if record is None:
+            return {}, None
+        return self._mapper.known(record.ref, record.properties), self._mapper.standing(record.ref, record.properties)
 
     def _age(self, event: Event) -> float:
         return (self._clock.now() - event.received_at).total_seconds()

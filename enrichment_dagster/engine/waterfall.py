@@ -11,7 +11,9 @@ from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.engine.absorb import absorb_answer
-from enrichment_dagster.engine.draft import Draft, add_step, start_draft
+from enrichment_dagster.engine.changes import settle
+from enrichment_dagster.engine.circumstances import Circumstances
+from enrichment_dagster.engine.draft import NOTHING, Draft, add_step, start_draft
 from enrichment_dagster.engine.ordering import asked_order
 from enrichment_dagster.engine.plan import UNLISTED, Plan
 from enrichment_dagster.engine.purchase import Asker, Buyer, Purchase
@@ -52,19 +54,21 @@ async def enrich_event(
     standings: Standings | None = None,
     orders: Orders | None = None,
     deadline_seconds: float | None = None,
+    circumstances: Circumstances = NOTHING,
 ) -> Draft:
     """Fill the event's wanted fields from the plan's lookups, within the plan's deadline or the one given.
 
     ``known`` are the fields that the record (``known_from``) has already, under our names; they are kept. ``orders``
     may be given where many events share them.
     """
-    draft = start_draft(item, known, plan, clock.now(), known_from=known_from)
+    draft = start_draft(item, known, plan, clock.now(), known_from=known_from, circumstances=circumstances)
     if draft.skip_reason:
         return draft
     standings = standings or {}
     deadline = clock.monotonic() + (plan.deadline_seconds if deadline_seconds is None else deadline_seconds)
     filling = _Filling(draft, plan, buyer, clock, deadline, standings, orders or orders_now(plan, standings))
     await filling.run()
+    settle(draft, plan)
     filling.note_the_rest()
     return draft
 
@@ -129,16 +133,20 @@ class _Filling:
                 seen.add(lookup_name)
                 query = query or self.draft.query()
                 lookup = self.plan.lookups[lookup_name]
-                subject = lookup.subject(query)
+                subject = None if self._has_nothing_to_verify(lookup) else lookup.subject(query)
                 if subject is None:
                     self.draft.steps.setdefault(lookup_name, Step(lookup_name, "not_ready"))
                 elif (lookup_name, subject) not in self.asked:
                     yield lookup, subject
 
+    def _has_nothing_to_verify(self, lookup: Lookup) -> bool:
+        """Say whether a lookup only tells whether an address works, and the only one known is proven not to."""
+        return lookup.gives == {"email_status"} and "email" not in self.draft.knowledge.values
+
     def _open_fields(self) -> list[str]:
         """Return the wanted fields without a value, or with one from a lookup that the plan does not list for them."""
         values = self.draft.knowledge.values
-        return [n for n in self.plan.wanted if n not in values or values[n].precedence >= UNLISTED]
+        return [n for n in self.draft.knowledge.wanted if n not in values or values[n].precedence >= UNLISTED]
 
     def _start_what_is_due(self) -> None:
         if self.plan.mode == "parallel":
@@ -183,7 +191,7 @@ class _Filling:
         return not knowledge.missing() and not any(
             self.plan.precedence(name, r.lookup.name) < knowledge.values[name].precedence
             for r in self.running
-            for name in self.plan.wanted
+            for name in self.draft.knowledge.wanted
             if name in r.lookup.gives
         )
 
@@ -218,7 +226,7 @@ class _Filling:
     def note_the_rest(self) -> None:
         """Say of each lookup that was not asked why it was not."""
         draft, missing = self.draft, set(self.draft.knowledge.missing())
-        listed = dict.fromkeys(n for field_name in self.plan.wanted for n in self.orders.get(field_name, ()))
+        listed = dict.fromkeys(n for field_name in self.draft.knowledge.wanted for n in self.orders.get(field_name, ()))
         for name in [n for n in listed if n in (draft.item.scope.lookups or listed)]:
             could_help = bool(missing.intersection(self.plan.lookups[name].gives))
             if name not in draft.steps:

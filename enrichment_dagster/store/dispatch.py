@@ -20,12 +20,25 @@ from enrichment_dagster.domain.dispatch import (
     DueGroup,
     split_size,
 )
+from enrichment_dagster.domain.eligibility import InboxRules, matter, proven_wrong
+from enrichment_dagster.domain.keys import email_subject
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.ports import TICK, BatchHandOver, Glance, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
+from enrichment_dagster.store.inbox import CANDIDATE, in_turn
 from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
-from enrichment_dagster.store.rows import WATERMARK, dialect_insert, next_rev
-from enrichment_dagster.store.tables import batches, beats, counters, dead_letters, journal, outbox, work
+from enrichment_dagster.store.result_rows import wrong_row
+from enrichment_dagster.store.rows import WATERMARK, Row, dialect_insert, next_rev
+from enrichment_dagster.store.tables import (
+    batches,
+    beats,
+    counters,
+    dead_letters,
+    invalid_values,
+    journal,
+    outbox,
+    work,
+)
 
 _PUMP_ROWS = 2_000
 _DELIVERY_PATIENCE_SECONDS = 10.0
@@ -36,10 +49,18 @@ _COPIED = (*_SHARED, "sender_event_id", "attributes", "occurred_at_ms", "receive
 class DispatchStore:
     """What sensors need of the operational store. Synchronous: a tick runs in a thread of its own."""
 
-    def __init__(self, journal_database: Database, ops: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal_database: Database,
+        ops: Database,
+        clock: Clock,
+        rules: Mapping[str, InboxRules] | None = None,
+    ) -> None:
+        """``rules`` say, by event type, how events of one subject stand to each other; without them none waits."""
         self._journal = journal_database
         self._ops = ops
         self._clock = clock
+        self._rules = rules or {}
 
     # --- journal -> work -------------------------------------------------------------------------------------------
 
@@ -63,7 +84,7 @@ class DispatchStore:
 
     def _pump_once(self) -> int:
         with self._ops.write() as connection:
-            return pump_into(connection, self._journal, self._clock.now())
+            return pump_into(connection, self._journal, self._clock.now(), self._rules)
 
     # --- a lane as a tick sees it ------------------------------------------------------------------------------------
 
@@ -164,7 +185,7 @@ class DispatchStore:
         with self._ops.write() as connection:
             now_ms = to_ms(self._clock.now())
             due = (
-                select(work.c.work_id, work.c.event_id, work.c.received_at_ms)
+                select(*CANDIDATE)
                 .where(
                     work.c.state == "due",
                     work.c.event_type == event_type,
@@ -175,8 +196,19 @@ class DispatchStore:
                 .order_by(work.c.due_at_ms, work.c.seq)
                 .limit(group.max_size)
             )
-            rows = connection.execute(due.with_for_update(skip_locked=True)).all()
+            rows = self._in_turn(connection, event_type, due)
             return _new_batch(connection, event_type, group.day, rows, now_ms) if rows else None
+
+    def _in_turn(self, connection: Connection, event_type: str, due: Select[Any]) -> list[Row]:
+        """Return the work that has its turn; as long as some of what is due turns out to be over, look at the next."""
+        rules = self._rules.get(event_type)
+        while True:
+            rows = connection.execute(due.with_for_update(skip_locked=True)).mappings().all()
+            if rules is None:
+                return list(rows)
+            taken, over = in_turn(connection, event_type, rules, rows, self._clock.now())
+            if taken or not over:
+                return taken
 
     def assign_day(
         self, event_type: str, day: str, *, refresh: bool, limit: int, owner: str = ""
@@ -198,13 +230,8 @@ class DispatchStore:
             if crashes is None:
                 return None
             size = split_size(crashes, limit)
-            due = (
-                select(work.c.work_id, work.c.event_id, work.c.received_at_ms)
-                .where(mine, _shares_batch(size, limit))
-                .order_by(work.c.seq)
-                .limit(size)
-            )
-            rows = connection.execute(due.with_for_update(skip_locked=True)).all()
+            due = select(*CANDIDATE).where(mine, _shares_batch(size, limit)).order_by(work.c.seq).limit(size)
+            rows = self._in_turn(connection, event_type, due)
             batch = _new_batch(connection, event_type, day, rows, now_ms) if rows else None
             if batch and owner:
                 _lease_to(connection, batch.batch_id, owner, now_ms)
@@ -278,7 +305,9 @@ def _ticks(connection: Connection, event_types: Sequence[str]) -> dict[str, date
     return {names[name]: from_ms(at_ms) for name, at_ms in connection.execute(found)}
 
 
-def pump_into(connection: Connection, journal_database: Database, now: datetime) -> int:
+def pump_into(
+    connection: Connection, journal_database: Database, now: datetime, rules: Mapping[str, InboxRules]
+) -> int:
     """Copy the next journal rows past the watermark into ``work``, inside a transaction; returns how many."""
     watermark = _watermark(connection, lock=True)
     with journal_database.read() as source:
@@ -286,7 +315,8 @@ def pump_into(connection: Connection, journal_database: Database, now: datetime)
     if not rows:
         return 0
     rev, now_ms = next_rev(connection), to_ms(now)
-    insertion_of_new(work).run(connection, [_work_row(row, rev, now_ms) for row in rows])
+    insertion_of_new(work).run(connection, [_work_row(row, rev, now_ms, rules) for row in rows])
+    _note_wrong(connection, rows, now_ms)
     _MOVE_WATERMARK.run(connection, [{"b_seq": rows[-1]["seq"]}])
     return len(rows)
 
@@ -308,8 +338,29 @@ def _watermark(connection: Connection, *, lock: bool = False) -> int:
     return int(watermark)
 
 
-def _work_row(row: Any, rev: int, now_ms: int) -> dict[str, Any]:
+def _note_wrong(connection: Connection, rows: Sequence[Row], now_ms: int) -> None:
+    """Remember at once what events prove wrong: other lanes must not bring it back before these events' own turn."""
+    found = [
+        wrong_row(subject, *wrong, str(row["attributes"]["problem"]), row["event_id"], now_ms)
+        for row in rows
+        if (wrong := proven_wrong(row["event_type"], row["attributes"])) is not None
+        for subject in _known_as(row)
+    ]
+    insertion_of_new(invalid_values).run(connection, found)
+
+
+def _known_as(row: Row) -> list[str]:
+    """Return the keys that an event itself names its subject by."""
+    record = f"{row['subject_system']}:{row['subject_type']}:{row['subject_id']}"
+    said = row["attributes"]
+    address = said.get("email") or (said["bad_value"] if said["bad_field"] == "email" else "")
+    return [record, email_subject(address)] if "@" in str(address) else [record]
+
+
+def _work_row(row: Row, rev: int, now_ms: int, rules: Mapping[str, InboxRules]) -> dict[str, Any]:
     skipped = bool(row["skip_reason"])
+    own = rules.get(row["event_type"])
+    window_ms = 0 if own is None else round(own.debounce.total_seconds() * 1_000)
     return {
         **{name: row[name] for name in _COPIED},
         "work_id": row["event_id"],
@@ -317,7 +368,8 @@ def _work_row(row: Any, rev: int, now_ms: int) -> dict[str, Any]:
         "kind": str(WorkKind.EVENT),
         "day": from_ms(row["received_at_ms"]).date().isoformat(),
         "state": "done" if skipped else "due",
-        "due_at_ms": row["reserved_until_ms"] or row["received_at_ms"],
+        "due_at_ms": row["reserved_until_ms"] or row["received_at_ms"] + window_ms,
+        "matter": matter(row["event_type"], row["attributes"]),
         "started_at_ms": now_ms if skipped else None,
         "finished_at_ms": now_ms if skipped else None,
         "outcome": str(Outcome.SKIPPED) if skipped else None,
@@ -354,7 +406,7 @@ def _batch_state(row: Any) -> BatchState:
 
 def _new_batch(connection: Connection, event_type: str, day: str, rows: Sequence[Any], now_ms: int) -> BatchHandOver:
     batch_id = uuid4().hex[:16]
-    oldest_ms = min(row.received_at_ms for row in rows)
+    oldest_ms = min(row["received_at_ms"] for row in rows)
     connection.execute(
         insert(batches).values(
             batch_id=batch_id,
@@ -367,9 +419,9 @@ def _new_batch(connection: Connection, event_type: str, day: str, rows: Sequence
             emitted_at_ms=now_ms,
         )
     )
-    taken = update(work).where(work.c.work_id.in_([row.work_id for row in rows]))
+    taken = update(work).where(work.c.work_id.in_([row["work_id"] for row in rows]))
     connection.execute(taken.values(state="assigned", batch_id=batch_id, rev=next_rev(connection)))
-    only = rows[0].event_id if len(rows) == 1 else ""
+    only = rows[0]["event_id"] if len(rows) == 1 else ""
     return BatchHandOver(batch_id, event_type, day, 1, len(rows), from_ms(oldest_ms), only)
 
 

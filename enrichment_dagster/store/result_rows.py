@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from enrichment_dagster.domain.fields import FieldValue
+from enrichment_dagster.domain.keys import COMPANY_PREFIX, text_hash
 from enrichment_dagster.ports import Enrichment, OutboxEntry, Step
 from enrichment_dagster.store.database import from_ms, to_ms
 from enrichment_dagster.store.rows import Row
-from enrichment_dagster.store.tables import MAX_REQUEST_ID, field_values, outbox, quarantine
+from enrichment_dagster.store.tables import MAX_REQUEST_ID, field_values, invalid_values, outbox, quarantine
 
 
 def value_rows(item: Enrichment, rev: int) -> list[dict[str, Any]]:
@@ -53,11 +54,12 @@ def earlier_values(connection: Connection, event_ids: Sequence[str]) -> dict[str
     )
     found: dict[str, list[FieldValue]] = {}
     for row in connection.execute(statement).mappings():
-        found.setdefault(row["event_id"], []).append(_value(row))
+        found.setdefault(row["event_id"], []).append(stored_value(row))
     return found
 
 
-def _value(row: Row) -> FieldValue:
+def stored_value(row: Row) -> FieldValue:
+    """Return the value of a ledger row, without its price: that stands on the row."""
     value = row["value"]
     return FieldValue(
         field=row["field"],
@@ -103,6 +105,31 @@ def quarantine_rows(item: Enrichment, rev: int, now_ms: int) -> list[dict[str, A
     ]
 
 
+def wrong_rows(item: Enrichment, now_ms: int) -> list[dict[str, Any]]:
+    """Return the rows of what the event proves wrong: under its record's key, and its person's."""
+    event = item.item.event
+    reason = str(event.attributes.get("problem", ""))
+    people = [key for key in item.subject_keys if not key.startswith(COMPANY_PREFIX)]
+    return [
+        wrong_row(subject, name, value, reason, event.event_id, now_ms)
+        for name, value in item.wrong
+        for subject in (event.subject.key, *people)
+    ]
+
+
+def wrong_row(subject: str, name: str, value: str, reason: str, event_id: str, now_ms: int) -> dict[str, Any]:
+    """Return the row of a value that is proven wrong for a subject."""
+    return {
+        "subject": subject,
+        "field": name,
+        "value_hash": text_hash(value),
+        "value": value,
+        "reason": reason,
+        "event_id": event_id,
+        "noted_at_ms": now_ms,
+    }
+
+
 def outbox_row(entry: OutboxEntry, now_ms: int) -> dict[str, Any]:
     """Return the row of an effect that is owed from now on."""
     return {
@@ -114,6 +141,8 @@ def outbox_row(entry: OutboxEntry, now_ms: int) -> dict[str, Any]:
         "record_id": entry.ref.record_id,
         "fill": dict(entry.fill),
         "assign": dict(entry.assign),
+        "replace": dict(entry.replace),
+        "employer": None if entry.employer is None else asdict(entry.employer),
         "state": "owed",
         "next_at_ms": now_ms,
         "created_at_ms": now_ms,
@@ -125,6 +154,7 @@ def result_rows(items: Sequence[Enrichment], rev: int, now_ms: int) -> list[tupl
     return [
         (field_values, [row for item in items for row in value_rows(item, rev)]),
         (quarantine, [row for item in items for row in quarantine_rows(item, rev, now_ms)]),
+        (invalid_values, [row for item in items for row in wrong_rows(item, now_ms)]),
         (outbox, [outbox_row(item.outbox, now_ms) for item in items if item.outbox]),
     ]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from enrichment_dagster.domain.eligibility import InboxRules
 from enrichment_dagster.ports import RoutingConclusion, WorkKind
 from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import Database, to_ms
@@ -35,8 +36,15 @@ class _Release:
 class SqlRoutingStore:
     """Stores what the gateway found."""
 
-    def __init__(self, journal: Database, committer: GroupCommitter, owner: str) -> None:
+    def __init__(
+        self,
+        journal: Database,
+        committer: GroupCommitter,
+        owner: str,
+        rules: Mapping[str, InboxRules] | None = None,
+    ) -> None:
         self._journal = journal
+        self._rules = rules or {}
         self._committer = committer
         self._owner = owner
         self._conclude = each(self._conclude_batch)
@@ -77,7 +85,7 @@ class SqlRoutingStore:
 
     def _pump(self, connection: Connection, now: datetime) -> None:
         """Turn the journal's events into work, if no tick was quicker."""
-        while pump_into(connection, self._journal, now):
+        while pump_into(connection, self._journal, now, self._rules):
             pass
 
     def _ended(self, item: RoutingConclusion, now_ms: int) -> dict[str, Any]:

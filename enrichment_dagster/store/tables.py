@@ -119,6 +119,7 @@ work = Table(
     Column("scope", JSON, nullable=False, default=dict),  # {"lookups": [...], "reasons": {field: reason}}; empty = all
     Column("steps", JSON, nullable=False, default=list),  # what became of each lookup of the plan
     Column("routing", JSON),  # {"segment", "score", "route", "reasons"} of work of the kind "routing"
+    Column("matter", String(60), nullable=False, default=""),  # what the event is about, see ``eligibility.matter``
     _rev(),
     Index(
         "work_due",
@@ -281,6 +282,7 @@ field_values = Table(
     Column("stale", Boolean, nullable=False, default=False),
     _rev(),
     UniqueConstraint("work_id", "subject_key", "field", "provider"),
+    Index("field_values_subject", "subject_key", "fetched_at_ms"),
 )
 
 quarantine = Table(
@@ -297,6 +299,26 @@ quarantine = Table(
     _rev(),
 )
 
+invalid_values = Table(
+    "invalid_values",  # proven wrong by an event: no cache and no provider brings them back
+    ops_metadata,
+    Column("subject", String(400), primary_key=True),  # a record's key, or a person's
+    Column("field", String(60), primary_key=True),
+    Column("value_hash", String(24), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("reason", String(60), nullable=False),  # "hard_bounce", "disconnected"
+    Column("event_id", String(40), nullable=False),
+    Column("noted_at_ms", BigInteger, nullable=False),
+)
+
+suppressions = Table(
+    "suppressions",  # who must not be enriched; operators keep the list
+    ops_metadata,
+    Column("subject", String(400), primary_key=True),  # a person's key, a company's, or a record's
+    Column("reason", String(200), nullable=False, default=""),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
 outbox = Table(
     "outbox",
     ops_metadata,
@@ -308,6 +330,8 @@ outbox = Table(
     Column("record_id", String(200), nullable=False),
     Column("fill", JSON, nullable=False),
     Column("assign", JSON, nullable=False),
+    Column("replace", JSON, nullable=False, default=dict),  # {property: the one value that ``fill`` may replace}
+    Column("employer", JSON),  # {"domain", "name", "former_domain"} of the company to associate the record with
     Column("state", String(20), nullable=False),  # "owed", "done", "rejected"
     Column("tries", Integer, nullable=False, default=0),
     Column("last_reason", String(200), nullable=False, default=""),

@@ -17,6 +17,7 @@ from enrichment_dagster.errors import LeaseLost
 from enrichment_dagster.ports import (
     Deferral,
     DeliveryRetry,
+    Employer,
     Enrichment,
     Lease,
     OutboxEntry,
@@ -215,6 +216,8 @@ def _entry(row: Row) -> OutboxEntry:
         fill=row["fill"],
         assign=row["assign"],
         tries=row["tries"],
+        replace=row["replace"],
+        employer=None if row["employer"] is None else Employer(**row["employer"]),
     )
 
 

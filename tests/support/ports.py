@@ -6,14 +6,16 @@ For engine tests only. The stores' own tests use real databases.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from support.clock import ManualClock
 
+from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.domain.keys import domain_subject, email_subject
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.domain.routing import RoutingDecision
@@ -39,6 +41,7 @@ from enrichment_dagster.ports import (
     ProviderStanding,
     Query,
     RawValue,
+    Recollection,
     RecordUpdate,
     Refused,
     RoutingConclusion,
@@ -242,6 +245,9 @@ class PlainMapper:
     def known(self, ref: RecordRef, properties: Mapping[str, Any]) -> Mapping[str, Any]:
         return {name.removeprefix("p_"): value for name, value in properties.items() if value and name[:2] == "p_"}
 
+    def standing(self, ref: RecordRef, properties: Mapping[str, Any]) -> Standing:
+        return Standing(str(properties.get("status") or ""), bool(properties.get("opted_out")))
+
     def fill(self, ref: RecordRef, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return {f"p_{name}": value for name, value in values.items()}
 
@@ -254,7 +260,11 @@ class PlainMapper:
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
         if ref == self.poison:
             raise ValueError("can't be compared")
-        fill = {name: value for name, value in entry.fill.items() if not current.get(name)}
+        fill = {
+            name: value
+            for name, value in entry.fill.items()
+            if not current.get(name) or (name in entry.replace and current[name] == entry.replace[name])
+        }
         assign = {name: value for name, value in entry.assign.items() if current.get(name) != value}
         kept = {
             name: "equal" if current.get(name) == value else "filled"
@@ -262,6 +272,26 @@ class PlainMapper:
             if name not in fill and name not in assign
         }
         return WritePlan({**fill, **assign}, kept)
+
+
+@dataclass
+class Remembering:
+    """``Memory`` that a test sets; notes what it was asked."""
+
+    suppressed: set[str] = field(default_factory=set)
+    wrong: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    values: dict[str, tuple[FieldValue, ...]] = field(default_factory=dict)
+    asked: list[tuple[set[str], datetime | None]] = field(default_factory=list)
+
+    async def recall(self, keys: Collection[str], fresh_since: datetime | None) -> Recollection:
+        self.asked.append((set(keys), fresh_since))
+        fresh = {
+            key: tuple(value for value in values if fresh_since and value.fetched_at >= fresh_since)
+            for key, values in self.values.items()
+            if key in keys
+        }
+        wrong = {key: pairs for key, pairs in self.wrong.items() if key in keys}
+        return Recollection(frozenset(self.suppressed.intersection(keys)), wrong, fresh)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from sqlalchemy import Table, func, select
 from support.builders import a_value, an_enrichment, an_entry, an_event
 from support.clock import ManualClock
 
+from enrichment_dagster.domain.eligibility import InboxRules
 from enrichment_dagster.domain.event import Event
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.ports import (
@@ -49,6 +50,10 @@ class Rig:
         self.ledger = SqlLedger(self.committer, self.clock, self.policies)
         self.dispatch = DispatchStore(self.journal_database, self.ops, self.clock)
         self.health = HealthStore(self.journal_database, self.ops, self.clock)
+
+    def rule(self, **rules: InboxRules) -> None:
+        """Let events of one subject stand to each other like this from now on, by event type."""
+        self.dispatch = DispatchStore(self.journal_database, self.ops, self.clock, rules)
 
     def another(self) -> Rig:
         """The same store as another process sees it."""

@@ -17,6 +17,7 @@ from support.ports import (
     NotingRoutingStore,
     NotingWorkStore,
     PlainMapper,
+    Remembering,
     ScriptedCrm,
     ScriptedLookup,
     hit,
@@ -71,6 +72,7 @@ class Routing:
         self.store = NotingRoutingStore(self.work)
         self.crm = ScriptedCrm(clock=self.clock)
         self.mapper = PlainMapper()
+        self.memory = Remembering()
         self.ledger = MemoryLedger(self.clock)
         for lookup in lookups:
             lookup.clock = self.clock
@@ -85,6 +87,7 @@ class Routing:
             store=self.store,
             crms={"hubspot": self.crm},
             mapper=self.mapper,
+            memory=self.memory,
             deliverer=Deliverer(
                 work=self.work, crms={"hubspot": self.crm}, mapper=self.mapper, clock=self.clock, rng=rng
             ),

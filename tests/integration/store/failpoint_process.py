@@ -33,6 +33,7 @@ from enrichment_dagster.engine.delivery import Deliverer
 from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.ports import CachePolicy, CrmFailure, CrmRecord, RecordUpdate
+from enrichment_dagster.store.memory import SqlMemory
 
 RECORD = RecordRef("hubspot", "contact", "1")
 POLICY = Policy.of(target_seconds=60, min_linger_seconds=5, at_once=2, per_minute=20, batch=500)
@@ -167,6 +168,7 @@ async def run(rig: Rig, batch_id: str, owner: str, lookup: WorldLookup, crm: Wor
         work=rig.work,
         crms={"hubspot": crm},
         mapper=PlainMapper(),
+        memory=SqlMemory(rig.ops, rig.clock),
         standings=FixedStandings(),
         buyer=Buyer(rig.ledger, rig.clock, RetryPolicy(3, 0.1, 1), CachePolicy(3_600, 600), rng),
         validate=lambda candidates: (list(candidates), []),

@@ -110,10 +110,11 @@ async def test_missing_fields_and_quarantine_are_counted_in_their_window(rig):
     bad = (RejectedValue("phone", "'x'", "apollo", "not_a_phone"),)
     await rig.conclude(lease, outcome=Outcome.PARTIAL, missing={"phone": MissingReason.INVALID}, rejected=bad)
     assert rig.health.missing_fields(LANE, HOUR) == [["phone"]]
-    assert rig.health.stored_and_quarantined(HOUR) == (1, {"apollo.phone": 1})
+    assert rig.health.stored_and_quarantined(LANE, HOUR) == (1, {"apollo.phone": 1})
+    assert rig.health.stored_and_quarantined("website_visit", HOUR) == (0, {})
     rig.clock.advance(3_601)
     assert rig.health.missing_fields(LANE, HOUR) == []
-    assert rig.health.stored_and_quarantined(HOUR) == (0, {})
+    assert rig.health.stored_and_quarantined(LANE, HOUR) == (0, {})
 
 
 async def test_what_is_owed_says_how_much_since_when_and_why(rig):

@@ -152,6 +152,13 @@ def test_filled_properties_are_left_alone():
     assert (plan.to_write, plan.kept) == ({}, {"a": "filled", "b": "filled", "c": "filled"})
 
 
+def test_exactly_the_value_that_is_known_to_be_wrong_is_replaced():
+    """What somebody has typed in its place meanwhile stays."""
+    outdated = {"a": "old@acme.com", "b": "old"}
+    plan = plan_write({"a": " old@acme.com", "b": "typed"}, {"a": "new@acme.com", "b": "new"}, {}, outdated)
+    assert (plan.to_write, plan.kept) == ({"a": "new@acme.com"}, {"b": "filled"})
+
+
 def test_assigned_properties_are_set_when_they_differ():
     plan = plan_write({"a": "x", "b": "y"}, {}, {"a": "x", "b": "z", "c": "new"})
     assert (plan.to_write, plan.kept) == ({"b": "z", "c": "new"}, {"a": "equal"})

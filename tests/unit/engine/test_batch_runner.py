@@ -14,11 +14,13 @@ from support.ports import (
     MemoryLedger,
     NotingWorkStore,
     PlainMapper,
+    Remembering,
     ScriptedCrm,
     ScriptedLookup,
     hit,
 )
 
+from enrichment_dagster.domain.eligibility import Rules
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.engine.batch import BatchRunner
@@ -43,6 +45,8 @@ class Lane:
         self.work = NotingWorkStore(self.clock, **store)
         self.crm = ScriptedCrm()
         self.mapper = PlainMapper()
+        self.memory = Remembering()
+        self.rules = Rules()
         self.lookup = lookup or ScriptedLookup(steps=[ANSWER])
         self.concurrent = 100
 
@@ -50,10 +54,11 @@ class Lane:
         rng = random.Random(1)
         buyer = Buyer(MemoryLedger(self.clock), self.clock, RetryPolicy(1, 0.5, 8.0), CachePolicy(60, 60), rng)
         runner = BatchRunner(
-            plan=a_plan(self.lookup),
+            plan=a_plan(self.lookup, rules=self.rules),
             work=self.work,
             crms={"hubspot": self.crm},
             mapper=self.mapper,
+            memory=self.memory,
             buyer=buyer,
             standings=FixedStandings(),
             validate=lambda candidates: (list(candidates), []),

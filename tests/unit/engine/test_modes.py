@@ -9,6 +9,7 @@ from support.builders import COMPANY, EMAIL, PERSON, a_draft, a_plan, a_value, a
 from support.clock import START, ManualClock
 from support.ports import DOWN, MISS, MemoryLedger, ScriptedLookup, hit
 
+from enrichment_dagster.domain.eligibility import Rules
 from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.engine.absorb import absorb_answer
 from enrichment_dagster.engine.purchase import Buyer, Purchase
@@ -112,7 +113,7 @@ class TestSequential:
 
     async def test_what_never_became_known_is_told(self, enrich):
         item = an_item(attributes={"email": "j@gmail.com"})
-        draft = await enrich(lookup("apollo.company", by_domain=True), item=item, skip_personal=False)
+        draft = await enrich(lookup("apollo.company", by_domain=True), item=item, rules=Rules(skip_personal=False))
         assert results(draft) == {"apollo.company": "not_ready"}
         assert draft.knowledge.obstacles["employees"] is MissingReason.POLICY
 

@@ -9,6 +9,7 @@ from support.builders import COMPANY, EMAIL, PERSON, a_plan, an_item
 from support.clock import ManualClock
 from support.ports import DOWN, MISS, MemoryLedger, ScriptedLookup, hit
 
+from enrichment_dagster.domain.eligibility import Rules
 from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import RetryPolicy
@@ -144,7 +145,7 @@ class TestWhoIsSkipped:
     async def test_where_personal_addresses_are_enriched_the_mail_host_is_not_their_company(self, enrich):
         person, company = apollo(), ScriptedLookup("apollo.company", by_domain=True)
         item = an_item(attributes={"email": "jane@gmail.com"})
-        draft = await enrich(company, person, item=item, skip_personal=False)
+        draft = await enrich(company, person, item=item, rules=Rules(skip_personal=False))
         assert company.calls == []
         assert person.calls[0].domain is None
         assert draft.knowledge.obstacles["company_name"] is MissingReason.POLICY
