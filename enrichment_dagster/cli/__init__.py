@@ -21,6 +21,9 @@ COMMANDS = (
         "spend", "enrichment_dagster.cli.spend:spend", "Today's money against budgets; stops and resumes paid calls."
     ),
     LazyCommand(
+        "suppress", "enrichment_dagster.cli.suppress:suppress", "Who is left alone: people, companies, records."
+    ),
+    LazyCommand(
         "send", "enrichment_dagster.cli.send:send", "Send an event to the gateway as its sender would, signed."
     ),
     LazyCommand("sql", "enrichment_dagster.cli.sql:sql", "Query the warehouse, or open a DuckDB prompt on it."),
