@@ -24,6 +24,27 @@ _MISSING = {
     "invalid": "invalid: a value came and is in quarantine",
     "pending": "pending: a provider answers later",
 }
+_SKIPPED = {
+    "cooldown": "the record was enriched for such an event a short while ago (policy.cooldown_seconds)",
+    "debounced": "a newer event of the same moment stands for it (policy.debounce_seconds)",
+    "out_of_order": "a newer event of the record came first",
+    "fresh": "all that is wanted was bought not long ago (fresh_seconds)",
+    "status": "the record's status says that there is nothing to do (policy.only_status)",
+    "suppressed": "on the list of those who are left alone (enrichment suppress)",
+    "no_consent": "the record says that its person does not consent",
+    "skipped_domain": "the domain is on the list (policy.skip_domains)",
+    "no_email": "nobody knows an e-mail address",
+    "no_domain": "nobody knows a domain of the company",
+    "personal_email": "an address of no company",
+    "disposable_email": "an address to be thrown away",
+    "stage_not_configured": "not a stage that matters (trigger.stages)",
+    "page_not_configured": "not a page that matters (trigger.pages)",
+    "anonymous_visitor": "nobody knows who it was",
+    "below_threshold": "not enough intent (trigger.min_score)",
+    "topic_not_configured": "not a topic that matters (trigger.topics)",
+    "soft_bounce": "it may work tomorrow: nothing is wrong for good",
+    "unsupported_event_type": "no event type of enrichment.yaml",
+}
 _STATES = {
     "received": "received, not picked up yet: the next tick does it",
     "due": "waiting for a batch",
@@ -47,6 +68,7 @@ def explanation_view(report: Mapping[str, Any]) -> RenderableType:
         _fields(report),
         _missing(report["missing"]),
         _quarantined(report),
+        _proven_wrong(report),
         _deliveries(report),
         _follow_ups(report["follow_ups"]),
     ]
@@ -71,7 +93,9 @@ def _head(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     said = ", ".join(f"{name}={_HIDDEN if value is None else value}" for name, value in event["attributes"].items())
     number = f", their id {event['sender_event_id']}" if event["sender_event_id"] else ""
     yield Text(clean(f"from {event['source']}{number}; {event['lane']} lane{f'; said {said}' if said else ''}"))
-    outcome = ": ".join(part for part in (report["outcome"], report["reason"]) if part)
+    reason = report["reason"]
+    told = f"{reason}, {_SKIPPED[reason]}" if reason in _SKIPPED else reason
+    outcome = ": ".join(part for part in (report["outcome"], told) if part)
     yield Text(clean(f"{_STATES.get(report['state'], report['state'])}{f' - {outcome}' if outcome else ''}"))
     hops = ", ".join(f"{name.replace('_', ' ')} {seconds_text(seconds)}" for name, seconds in latency["hops"].items())
     so_far = " so far" if latency["open"] else ""
@@ -203,6 +227,15 @@ def _quarantined(report: Mapping[str, Any]) -> RenderableType | None:
     return table
 
 
+def _proven_wrong(report: Mapping[str, Any]) -> RenderableType | None:
+    if not report["proven_wrong"]:
+        return None
+    table = make_table("Proven wrong: nobody brings it back", "subject", "field", "value", "why")
+    for bad in report["proven_wrong"]:
+        add_row(table, bad["subject"], bad["field"], _value(bad["value"], report), bad["reason"])
+    return table
+
+
 def _deliveries(report: Mapping[str, Any]) -> RenderableType | None:
     if not report["deliveries"]:
         return None
@@ -216,6 +249,9 @@ def _deliveries(report: Mapping[str, Any]) -> RenderableType | None:
         rows = [(name, "owed", _value(value, report)) for name, value in item["owed"].items()]
         rows += [(name, "written", _value(value, report)) for name, value in item["written"].items()]
         rows += [(name, "kept", why) for name, why in item["kept"].items()]
+        if item["employer"]:
+            companies = [item["employer"][name] or "-" for name in ("former_domain", "domain")]
+            rows.append(("company", "changed", " -> ".join(_value(name, report) for name in companies)))
         for row in rows:
             add_row(table, item["record"], *row)
     return table

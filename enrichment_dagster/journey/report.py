@@ -48,6 +48,15 @@ def build_explanation(story: Story, now: datetime, *, values: bool) -> dict[str,
             }
             for bad in story.quarantined
         ],
+        "proven_wrong": [
+            {
+                "subject": mask_subject(bad.subject),
+                "field": bad.field,
+                "value": bad.value if values else None,
+                "reason": bad.reason,
+            }
+            for bad in story.wrong
+        ],
         "deliveries": deliveries,
         "follow_ups": [_work(item) for item in story.work if item.kind not in _FIRST_KINDS],
         "dead_letters": [
@@ -225,6 +234,7 @@ def _delivery(owed: Owed | None, done: Written | None, *, values: bool) -> dict[
         "written": _shown(done.written if done else {}, values=values),
         "kept": {name: _KEPT.get(why, why) for name, why in done.kept.items()} if done else {},
         "owed": _shown({**open_entry.fill, **open_entry.assign} if open_entry else {}, values=values),
+        "employer": _shown(owed.employer, values=values) if owed and owed.employer else None,
         "tries": owed.tries if owed else 0,
         "reason": (done.reason if done else "") or (owed.last_reason if owed else ""),
         "next_at": iso(open_entry.next_at) if open_entry else None,

@@ -24,6 +24,7 @@ from enrichment_dagster.store.story import (
     Story,
     Work,
     Written,
+    Wrong,
 )
 from enrichment_dagster.store.tables import (
     attempts,
@@ -32,6 +33,7 @@ from enrichment_dagster.store.tables import (
     crm_writes,
     dead_letters,
     field_values,
+    invalid_values,
     journal,
     outbox,
     pending_answers,
@@ -146,6 +148,7 @@ def _story(connection: Connection, event_id: str, rows: Sequence[Row]) -> Story:
         late_answers=read(LateAnswer, pending_answers, awaited, pending_answers.c.created_at_ms),
         values=values,
         quarantined=read(Quarantined, quarantine, quarantine.c.event_id == event_id, quarantine.c.quarantine_id),
+        wrong=read(Wrong, invalid_values, invalid_values.c.event_id == event_id, invalid_values.c.subject),
         owed=read(Owed, outbox, outbox.c.work_id.in_(work_ids), outbox.c.created_at_ms),
         written=read(Written, crm_writes, crm_writes.c.event_id == event_id, crm_writes.c.written_at_ms),
         dead_letters=read(DeadLetter, dead_letters, dead_letters.c.event_id == event_id, dead_letters.c.created_at_ms),

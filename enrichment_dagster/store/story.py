@@ -136,6 +136,17 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class Wrong:
+    """A value that the event proved wrong, under one of the keys that its subject is known by."""
+
+    subject: str
+    field: str
+    value: str
+    reason: str
+    noted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Owed:
     """An effect that was promised to a CRM record; it stays after it was delivered."""
 
@@ -146,6 +157,7 @@ class Owed:
     record_id: str
     fill: Mapping[str, Any]
     assign: Mapping[str, Any]
+    employer: Mapping[str, str] | None  # the company that the record is to be associated with
     state: str
     tries: int
     last_reason: str
@@ -193,6 +205,7 @@ class Story:
     late_answers: Sequence[LateAnswer] = ()
     values: Sequence[StoredValue] = ()
     quarantined: Sequence[Quarantined] = ()
+    wrong: Sequence[Wrong] = ()
     owed: Sequence[Owed] = ()
     written: Sequence[Written] = ()
     dead_letters: Sequence[DeadLetter] = ()

@@ -249,6 +249,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "fields",
         "missing",
         "quarantined",
+        "proven_wrong",
         "deliveries",
         "follow_ups",
         "dead_letters",
