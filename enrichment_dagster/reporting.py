@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, AssetMaterialization, DagsterInstance
 
 from assets.lanes import LANES, ROUTED
@@ -14,6 +16,11 @@ _ASSETS = {
     **{lane.event_type: lane.asset for lane in LANES},
     **{routing_key(lane.event_type): lane.routing for lane in ROUTED},
 }
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict's numbers; of no samples nothing but that: Dagster keeps every evaluation for ever."""
+    return dict(verdict.numbers) if verdict.numbers.get("samples") else {"samples": 0}
 
 
 class DagsterReporter:
@@ -34,7 +41,7 @@ class DagsterReporter:
             asset_key=AssetKey([asset]),
             check_name=verdict.check,
             passed=verdict.passed,
-            metadata=dict(verdict.numbers),
+            metadata=_told(verdict),
             severity=AssetCheckSeverity.ERROR if verdict.severe else AssetCheckSeverity.WARN,
             description=verdict.message,
         )

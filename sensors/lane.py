@@ -33,6 +33,7 @@ _EVERY = {lane.event_type: lane.every for lane in LANES}
 _LATE_TICK = timedelta(seconds=15)  # a sensor whose tick is later than this is stopped, or its daemon is
 _SUBMITTED = timedelta(minutes=1)  # Dagster shows a run within seconds after its tick has asked for it
 _LOST_RUNS_SECONDS = 5.0
+_SPARE = timedelta(seconds=150)  # before a freshness window ends; Dagster keeps each sign of life for ever
 _SHARED = 0.8  # of the pause between two looks of one tick: for so long another one's look will do
 _opening = Lock()
 
@@ -162,14 +163,14 @@ class Ticker:
         return f"{why}; events that wait: {events}, the oldest for {waited:.0f} s of {target:g} s"
 
     def heartbeat(self) -> list[dg.AssetMaterialization]:
-        """Return a sign of life of an idle lane, at most one per half freshness window.
+        """Return a sign of life of an idle lane, some minutes before its freshness window ends.
 
         It is honest: a lane with an open batch, or with an event that has been due for half its target, gives none, so
         that its freshness policy notices when ticks come but nothing gets done.
         """
         lane, now = self.lane, self.clock.now()
         last = self.store.last_beat(f"fresh:{lane.event_type}")
-        if last is not None and now - last < lane.freshness / 2:
+        if last is not None and now - last < lane.freshness - _SPARE:
             return []
         late = self.store.oldest_due_age(lane.event_type) > self.policy.target / 2
         if late or self.store.open_batches(lane.event_type):

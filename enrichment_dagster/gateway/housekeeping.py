@@ -38,6 +38,7 @@ class CheckReporter:
     report: Report
     clock: Clock
     materialized: Callable[[str], datetime | None] = lambda _event_type: None  # when the lane's asset last was
+    renew_after: Mapping[str, timedelta] = field(default_factory=dict)  # by lane, instead of ``RENEW_REPORT``
     _told: dict[tuple[str, str], tuple[tuple[bool, bool], datetime]] = field(default_factory=dict)
 
     def step(self) -> int:
@@ -56,7 +57,8 @@ class CheckReporter:
         if told is None or told[0] != _gist(verdict):
             return True
         silent = self.clock.now() - told[1]
-        return silent >= REPEAT_REPORT or (silent >= RENEW_REPORT and self._is_outdated(event_type, told[1]))
+        soon = self.renew_after.get(event_type, RENEW_REPORT)
+        return silent >= REPEAT_REPORT or (silent >= soon and self._is_outdated(event_type, told[1]))
 
     def _is_outdated(self, event_type: str, told_at: datetime) -> bool:
         materialized = self.materialized(event_type)

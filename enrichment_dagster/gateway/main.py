@@ -18,7 +18,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from assets.lanes import with_lane
+from assets.lanes import LANES, with_lane
 from enrichment_dagster.composition import (
     LateService,
     RoutingService,
@@ -53,7 +53,7 @@ from enrichment_dagster.settings import Settings, load_settings
 from enrichment_dagster.store.journal import SqlJournal, open_journal
 from enrichment_dagster.store.routing_counts import RoutingTally
 from enrichment_dagster.supervise.workers import Workers, end_with, listen
-from enrichment_dagster.verdicts import evaluate_all
+from enrichment_dagster.verdicts import Evaluator
 
 if TYPE_CHECKING:
     from enrichment_dagster.reporting import DagsterReporter
@@ -241,10 +241,11 @@ def housekeeping(settings: Settings, stores: Stores) -> list[Background]:
     if _reports():
         dagster = LateReporter()
         checks = CheckReporter(
-            lambda: evaluate_all(health, with_lane(settings.config.event_types), clock.now()),
+            Evaluator(health, with_lane(settings.config.event_types), clock).evaluate_all,
             dagster.report,
             clock,
             lambda lane: dispatch.last_beat(f"fresh:{lane}"),
+            {lane.event_type: lane.freshness / 5 for lane in LANES},
         )
 
         def report_routing(counts: RoutingCounts) -> None:

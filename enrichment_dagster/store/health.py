@@ -30,6 +30,7 @@ from enrichment_dagster.store.tables import (
 )
 
 PROJECTOR_BEAT = "projector"
+_STATIONS = ("occurred", "received", "started", "finished", "delivered")
 _FOUND = (str(Outcome.ENRICHED), str(Outcome.PARTIAL), str(Outcome.UNCHANGED))
 
 
@@ -60,7 +61,8 @@ class HealthStore:
         """Return the events that were received in the window, and all that are still on their way."""
         since = to_ms(self._clock.now() - window)
         owed = exists().where(outbox.c.work_id == work.c.work_id, outbox.c.state == "owed")
-        statement = select(work, owed.label("owed")).where(
+        # Not the whole rows: six lanes are looked at three times a minute, and their steps and attributes are long.
+        statement = select(*(work.c[f"{name}_at_ms"] for name in _STATIONS), owed.label("owed")).where(
             work.c.event_type == event_type,
             work.c.kind == str(WorkKind.EVENT),
             (work.c.received_at_ms >= since) | (work.c.state != "done") | owed,
@@ -109,18 +111,20 @@ class HealthStore:
         with self._ops.read() as connection:
             return [list(missing) for missing in connection.execute(statement).scalars()]
 
-    def stored_and_quarantined(self, window: timedelta) -> tuple[int, dict[str, int]]:
-        """Return how many values were stored in the window, and those set aside by ``provider.field``."""
+    def stored_and_quarantined(self, event_type: str, window: timedelta) -> tuple[int, dict[str, int]]:
+        """Return how many values events of the window brought, and those that were set aside by ``provider.field``."""
         since = to_ms(self._clock.now() - window)
-        stored = select(func.count()).where(field_values.c.fetched_at_ms >= since)
+        recent = (work.c.event_type == event_type) & (work.c.received_at_ms >= since)
+        stored = select(func.count()).select_from(work).join(field_values, field_values.c.work_id == work.c.work_id)
         bad = (
             select(quarantine.c.provider, quarantine.c.field, func.count())
-            .where(quarantine.c.created_at_ms >= since)
+            .join(work, work.c.work_id == quarantine.c.work_id)
+            .where(recent)
             .group_by(quarantine.c.provider, quarantine.c.field)
         )
         with self._ops.read() as connection:
             counts = {f"{provider}.{name}": n for provider, name, n in connection.execute(bad)}
-            return int(connection.execute(stored).scalar_one()), counts
+            return int(connection.execute(stored.where(recent)).scalar_one()), counts
 
     def balance(self) -> Balance:
         """Return the account of all received events."""

@@ -16,7 +16,8 @@ from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.gateway.housekeeping import CheckReporter
 from enrichment_dagster.monitoring.checks import COVERAGE, LATENCY, ROUTING, VIOLATIONS
 from enrichment_dagster.reporting import DagsterReporter
-from enrichment_dagster.verdicts import CHECKS, evaluate, evaluate_all, routing_key
+from enrichment_dagster.store.health import HealthStore
+from enrichment_dagster.verdicts import CHECKS, Evaluator, evaluate, routing_key
 
 ASSET = dg.AssetKey(LANE.asset)
 
@@ -66,6 +67,28 @@ def test_verdicts_come_in_the_order_asked_for(rig: LaneRig) -> None:
     config = rig.settings.config.event_types["lead_created"]
     order = [VIOLATIONS, LATENCY, COVERAGE]
     assert [v.check for v in evaluate(rig.health, "lead_created", config, order, rig.clock.now())] == order
+
+
+def test_what_must_be_noticed_at_once_is_looked_at_each_time_and_the_rest_now_and_then(
+    rig: LaneRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six lanes, three times a minute: a day's values are not counted each time."""
+    evaluator = Evaluator(rig.health, rig.settings.config.event_types, rig.clock)
+    counted: list[str] = []
+    real = HealthStore.stored_and_quarantined
+
+    def counting(health: HealthStore, event_type: str, window: timedelta) -> tuple[int, dict[str, int]]:
+        counted.append(event_type)
+        return real(health, event_type, window)
+
+    monkeypatch.setattr(HealthStore, "stored_and_quarantined", counting)
+    for _ in range(7):
+        assert [v.check for v in evaluator.evaluate_all()["lead_created"]] == list(CHECKS)
+        rig.clock.advance(20)
+    assert len(counted) == 2
+    rig.arrive(1)
+    rig.clock.advance(61)
+    assert not evaluator.evaluate_all()["lead_created"][0].passed
 
 
 # --- reported by the gateway -----------------------------------------------------------------------------------------
@@ -128,7 +151,8 @@ def test_the_verdict_on_routing_belongs_to_its_own_asset(
     rig: LaneRig, reporter: DagsterReporter, instance: dg.DagsterInstance
 ) -> None:
     types, key = rig.settings.config.event_types, routing_key("lead_created")
-    assert key not in evaluate_all(rig.health, types, rig.clock.now()), "this configuration has no routing plan"
+    found = Evaluator(rig.health, types, rig.clock).evaluate_all()
+    assert list(found) == ["lead_created"], "this configuration has no routing plan"
     (verdict,) = evaluate(rig.health, "lead_created", types["lead_created"], [ROUTING], rig.clock.now())
     reporter.report(key, verdict)
     check = dg.AssetCheckKey(dg.AssetKey("lead_routing"), ROUTING)
