@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from assets.lanes import with_lane
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.composition import Stores
 from enrichment_dagster.domain.normalise import normalise_domain, normalise_email, personal_reason
@@ -56,7 +57,7 @@ def open_enrich(settings: Settings, stores: Stores, lane: Answering | None) -> E
         requests=requests,
         owed=owed,
         read_story=read_story,
-        event_types=frozenset(settings.config.event_types),
+        event_types=frozenset(with_lane(settings.config.event_types)),
         deadline_seconds=config.deadline_seconds,
         public_url=settings.gateway_url,
         local_callbacks=settings.local_callbacks,
