@@ -84,6 +84,13 @@ RouteCondition = Annotated[str, BeforeValidator(_written_out), AfterValidator(_f
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
+def _as_digits(source: Any) -> Any:
+    return str(source) if isinstance(source, int) and not isinstance(source, bool) else source  # YAML reads a number
+
+
+AppId = Annotated[str, BeforeValidator(_as_digits), Field(pattern=r"^[1-9][0-9]{0,19}$")]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -406,6 +413,9 @@ class HubSpotConfig(_Model):
 
     base_url: HttpUrl = HttpUrl("https://api.hubapi.com")
     access_token_env: EnvName = "HUBSPOT_ACCESS_TOKEN"  # noqa: S105 - the variable's name
+    app_id: AppId | None = Field(
+        default=None, description="Of the app that the token belongs to: its changes are known as ours."
+    )
     timeout_seconds: Seconds = 10.0
     objects: dict[Literal["contact"], CrmObjectConfig]
 
