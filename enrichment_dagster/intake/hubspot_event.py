@@ -20,6 +20,7 @@ _CONTACT_CREATION = "contact.creation"
 _OBJECT_TYPES = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-5": "ticket"}
 _RECORD_IDS = ("objectId", "fromObjectId", "primaryObjectId")  # association changes and merges may lack the first
 _MAX_TYPE = 40  # what the journal's columns hold
+_MAX_NAME, _MAX_VALUE = 100, 1_000
 
 
 def read_event(element: Element, now: datetime, triggers: Triggers) -> Event:
@@ -37,8 +38,7 @@ def read_event(element: Element, now: datetime, triggers: Triggers) -> Event:
     # attemptNumber is left out: it differs between two deliveries of one event.
     parts = (portal, kind, record_id, start, end, text(element, "propertyName"))
     key = dedup_key(SOURCE, *parts, to_milliseconds(occurred_at), number)
-    change_source = text(element, "changeSource", _MAX_TYPE)
-    attributes = {"portalId": portal, "subscriptionType": kind, "changeSource": change_source}
+    attributes = {"portalId": portal, "subscriptionType": kind, "changeSource": "", **_change(element)}
     event_type, skip_reason = triggers.judge(LEAD_CREATED if kind == _CONTACT_CREATION else None, attributes)
     return Event(
         event_id=event_id(key),
@@ -52,6 +52,13 @@ def read_event(element: Element, now: datetime, triggers: Triggers) -> Event:
         skip_reason=skip_reason,
         attributes=attributes,
     )
+
+
+def _change(element: Element) -> dict[str, str]:
+    """Return what was changed and by whom, in HubSpot's words: our own writes are known by it."""
+    limits = {"changeSource": _MAX_TYPE, "sourceId": _MAX_TYPE, "propertyName": _MAX_NAME, "propertyValue": _MAX_VALUE}
+    said = {name: text(element, name, limit) for name, limit in limits.items()}
+    return {name: value for name, value in said.items() if value}
 
 
 def _subscription_type(element: Element) -> str:

@@ -44,6 +44,7 @@ def test_a_created_contact_is_a_created_lead():
         "portalId": "62515",
         "subscriptionType": "contact.creation",
         "changeSource": "IMPORT",
+        "sourceId": "userId:864745280",
     }
     assert event.event_id == f"evt_{event.dedup_key[:24]}"
 
@@ -67,7 +68,24 @@ def test_other_subscriptions_are_recorded_and_skipped(name):
     assert {e.event_type for e in parsed.events} == {"unsupported"}
     assert {e.skip_reason for e in parsed.events} == {"unsupported_event_type"}
     assert len({e.dedup_key for e in parsed.events}) == len(parsed.events)
-    assert all("@" not in str(e.attributes) for e in parsed.events), "no personal data"
+
+
+def test_what_was_changed_and_by_whom_is_recorded():
+    """By that our own writes are known again."""
+    (event,) = hubspot_sender().parse(sample("hubspot-webhook-contact-propertychange.json"), NOW).events
+    assert event.attributes == {
+        "portalId": "62515",
+        "subscriptionType": "contact.propertyChange",
+        "changeSource": "CRM_UI",
+        "sourceId": "userId:864745280",
+        "propertyName": "email",
+        "propertyValue": "dana.reyes@northwind-parts.com",
+    }
+
+
+def test_of_a_long_value_the_beginning_is_enough():
+    change = {"subscriptionType": "contact.propertyChange", "propertyName": "summary", "propertyValue": "x" * 70_000}
+    assert one(contact_creation(**change)).attributes["propertyValue"] == "x" * 1_000
 
 
 def test_an_object_of_another_type_is_not_a_lead():
