@@ -12,12 +12,13 @@ import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from enrichment_dagster.clock import Clock, SystemClock
 from enrichment_dagster.domain.config import EnrichmentConfig, EventTypeConfig, PlanConfig
+from enrichment_dagster.domain.echoes import OwnMarks
 from enrichment_dagster.domain.eligibility import InboxRules, Rules
 from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.engine.batch import BatchReport, BatchRunner
@@ -36,8 +37,10 @@ from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.dispatch import DispatchStore
 from enrichment_dagster.store.health import PROJECTOR_BEAT, HealthStore
 from enrichment_dagster.store.ledger import Policies, SqlLedger
+from enrichment_dagster.store.loops import LoopStore
 from enrichment_dagster.store.memory import SqlMemory
 from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
+from enrichment_dagster.store.own_writes import SqlOwnWrites
 from enrichment_dagster.store.provider_states import SqlStandings
 from enrichment_dagster.store.runs import RunStore
 from enrichment_dagster.store.spending import TOTAL
@@ -58,11 +61,12 @@ class Stores:
     journal: Database
     ops: Database
     clock: Clock
-    rules: Mapping[str, InboxRules] = field(default_factory=dict, hash=False)  # by event type
+    rules: Mapping[str, InboxRules]  # by event type
+    marks: OwnMarks  # what CRMs call us
 
     def dispatch(self) -> DispatchStore:
         """Return the tick's view."""
-        return DispatchStore(self.journal, self.ops, self.clock, self.rules)
+        return DispatchStore(self.journal, self.ops, self.clock, self.rules, self.marks)
 
     def health(self) -> HealthStore:
         """Return the checks' view."""
@@ -72,6 +76,14 @@ class Stores:
         """Return the runs' signs of life."""
         return RunStore(self.ops, self.clock)
 
+    def loops(self) -> LoopStore:
+        """Return the counts of loops."""
+        return LoopStore(self.ops, self.clock)
+
+    def own_writes(self) -> SqlOwnWrites:
+        """Return what we wrote to CRMs."""
+        return SqlOwnWrites(self.ops, self.clock, self.marks)
+
     def close(self) -> None:
         """Close both databases."""
         self.journal.dispose()
@@ -80,8 +92,17 @@ class Stores:
 
 def open_stores(settings: Settings, clock: Clock | None = None) -> Stores:
     """Open the operational store, creating or upgrading its schema."""
-    rules = inbox_rules(settings.config)
-    return Stores(open_journal_database(settings), open_ops_database(settings), clock or SystemClock(), rules)
+    databases = open_journal_database(settings), open_ops_database(settings)
+    return Stores(*databases, clock or SystemClock(), inbox_rules(settings.config), own_marks(settings))
+
+
+def own_marks(settings: Settings) -> OwnMarks:
+    """Return how the CRMs name us as the author of a change."""
+    hubspot, salesforce = settings.config.crm.hubspot, settings.config.crm.salesforce
+    return OwnMarks(
+        hubspot_app_id=(hubspot.app_id if hubspot else None) or "",
+        salesforce_client=salesforce.client_name if salesforce else "",
+    )
 
 
 def build_plan(settings: Settings, event_type: str, lookups: Mapping[str, Lookup], lane: str = "standard") -> Plan:
@@ -424,7 +445,8 @@ def open_routing(settings: Settings, stores: Stores, journal: Journal, owner: st
         buyer=build_buyer(settings, committer, clock, policies, rng, bulk=False),
         standings=SqlStandings(stores.ops, clock, policies),
         journal=journal,
-        store=SqlRoutingStore(stores.journal, committer, owner, stores.rules),
+        store=SqlRoutingStore(stores.journal, committer, owner, stores.rules, stores.marks),
+        own_writes=stores.own_writes(),
         crms=crms,
         mapper=mapper,
         memory=SqlMemory(stores.ops, clock),

@@ -622,7 +622,10 @@ class WorkStore(Protocol):
     async def claim_deliveries(
         self, owner: str, *, work_ids: Sequence[str] | None, limit: int, lease_seconds: float
     ) -> list[OutboxEntry]:
-        """Lease outbox entries that are due, at most one per record; ``work_ids`` narrows to a batch's own."""
+        """Lease outbox entries that are due, at most one per record; ``work_ids`` narrows to a batch's own.
+
+        What they may write is noted as ours in the same transaction: the CRM may report it before it is recorded.
+        """
         ...
 
     async def record_deliveries(
@@ -742,6 +745,14 @@ class RoutingStore(Protocol):
 
     async def release(self, event_ids: Sequence[str], at: datetime) -> None:
         """Give up the reservations of events that were not routed: the standard lane may take them at once."""
+        ...
+
+
+class OwnWrites(Protocol):
+    """What we wrote to CRM records, so that the CRM's reports of it start nothing."""
+
+    async def caused(self, events: Sequence[Event]) -> frozenset[str]:
+        """Return the ids of those events that our own writes caused: nothing may be bought for them."""
         ...
 
 

@@ -41,6 +41,7 @@ from enrichment_dagster.ports import (
     CrmRecord,
     Journal,
     Memory,
+    OwnWrites,
     ProviderStanding,
     RecordMapper,
     RoutingStore,
@@ -77,6 +78,7 @@ class RoutingLane:
         standings: Standings,
         journal: Journal,
         store: RoutingStore,
+        own_writes: OwnWrites,
         crms: Mapping[str, Crm],
         mapper: RecordMapper,
         memory: Memory,
@@ -92,6 +94,7 @@ class RoutingLane:
         self._buyer = buyer
         self._standings = standings
         self._journal = journal
+        self._own_writes = own_writes
         self._crms = crms
         self._mapper = mapper
         self._memory = memory
@@ -223,16 +226,18 @@ class RoutingLane:
             self._tasks.start(self._route(await drained(self._webhooks)))
 
     async def _route(self, events: Sequence[Event]) -> None:
-        routed: Sequence[bool] = [False] * len(events)
+        routed: set[str] = set()
         try:
-            records = await read_soon(events, self._crms, self._mapper, self._clock, _CRM_READ_SECONDS)
-            routed = await asyncio.gather(*(self._route_one(event, records) for event in events))
+            echoes = await self._own_writes.caused(events)  # they end where the journal's events become work
+            wanted = [event for event in events if event.event_id not in echoes]
+            records = await read_soon(wanted, self._crms, self._mapper, self._clock, _CRM_READ_SECONDS)
+            done = await asyncio.gather(*(self._route_one(event, records) for event in wanted))
+            routed = {event.event_id for event, is_done in zip(wanted, done, strict=True) if is_done}
         except Exception:  # noqa: BLE001 - a fault of ours must not make leads wait for their reservations' end
             _log.exception("leads could not be routed", events=len(events))
         finally:
             self._in_hand -= len(events)
-        left = [event.event_id for event, done in zip(events, routed, strict=True) if not done]
-        if left:
+        if left := [event.event_id for event in events if event.event_id not in routed]:
             await self._concluder.leave(left)
 
     async def _route_one(self, event: Event, records: Records) -> bool:

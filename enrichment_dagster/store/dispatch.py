@@ -20,15 +20,18 @@ from enrichment_dagster.domain.dispatch import (
     DueGroup,
     split_size,
 )
+from enrichment_dagster.domain.echoes import OWN_WRITE, Echo, OwnMarks
 from enrichment_dagster.domain.eligibility import InboxRules, matter, proven_wrong
 from enrichment_dagster.domain.keys import email_subject
 from enrichment_dagster.domain.outcome import Outcome
+from enrichment_dagster.domain.triggers import UNSUPPORTED_REASON
 from enrichment_dagster.ports import TICK, BatchHandOver, Glance, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.inbox import CANDIDATE, in_turn
+from enrichment_dagster.store.own_writes import recognise
 from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
 from enrichment_dagster.store.result_rows import wrong_row
-from enrichment_dagster.store.rows import WATERMARK, Row, dialect_insert, next_rev
+from enrichment_dagster.store.rows import WATERMARK, Row, dialect_insert, event_from_row, next_rev
 from enrichment_dagster.store.tables import (
     batches,
     beats,
@@ -44,6 +47,8 @@ _PUMP_ROWS = 2_000
 _DELIVERY_PATIENCE_SECONDS = 10.0
 _SHARED = ("event_id", "event_type", "source", "lane", "subject_system", "subject_type", "subject_id")
 _COPIED = (*_SHARED, "sender_event_id", "attributes", "occurred_at_ms", "received_at_ms")
+_NO_MARKS = OwnMarks()
+_NO_ECHO = Echo("", "", 0)
 
 
 class DispatchStore:
@@ -55,12 +60,14 @@ class DispatchStore:
         ops: Database,
         clock: Clock,
         rules: Mapping[str, InboxRules] | None = None,
+        marks: OwnMarks = _NO_MARKS,
     ) -> None:
         """``rules`` say, by event type, how events of one subject stand to each other; without them none waits."""
         self._journal = journal_database
         self._ops = ops
         self._clock = clock
         self._rules = rules or {}
+        self._marks = marks
 
     # --- journal -> work -------------------------------------------------------------------------------------------
 
@@ -84,7 +91,7 @@ class DispatchStore:
 
     def _pump_once(self) -> int:
         with self._ops.write() as connection:
-            return pump_into(connection, self._journal, self._clock.now(), self._rules)
+            return pump_into(connection, self._journal, self._clock.now(), self._rules, self._marks)
 
     # --- a lane as a tick sees it ------------------------------------------------------------------------------------
 
@@ -306,16 +313,25 @@ def _ticks(connection: Connection, event_types: Sequence[str]) -> dict[str, date
 
 
 def pump_into(
-    connection: Connection, journal_database: Database, now: datetime, rules: Mapping[str, InboxRules]
+    connection: Connection,
+    journal_database: Database,
+    now: datetime,
+    rules: Mapping[str, InboxRules],
+    marks: OwnMarks = _NO_MARKS,
 ) -> int:
-    """Copy the next journal rows past the watermark into ``work``, inside a transaction; returns how many."""
+    """Copy the next journal rows past the watermark into ``work``, inside a transaction; returns how many.
+
+    What our own writes caused is recognised here and ends at once.
+    """
     watermark = _watermark(connection, lock=True)
     with journal_database.read() as source:
         rows = [dict(zip(_PUMPED, row, strict=True)) for row in _PAST_WATERMARK.rows(source, b_watermark=watermark)]
     if not rows:
         return 0
     rev, now_ms = next_rev(connection), to_ms(now)
-    insertion_of_new(work).run(connection, [_work_row(row, rev, now_ms, rules) for row in rows])
+    echoes = _echoes(connection, rows, marks)
+    found = [_work_row(row, rev, now_ms, rules, echoes.get(row["event_id"], _NO_ECHO)) for row in rows]
+    insertion_of_new(work).run(connection, found)
     _note_wrong(connection, rows, now_ms)
     _MOVE_WATERMARK.run(connection, [{"b_seq": rows[-1]["seq"]}])
     return len(rows)
@@ -357,8 +373,21 @@ def _known_as(row: Row) -> list[str]:
     return [record, email_subject(address)] if "@" in str(address) else [record]
 
 
-def _work_row(row: Row, rev: int, now_ms: int, rules: Mapping[str, InboxRules]) -> dict[str, Any]:
-    skipped = bool(row["skip_reason"])
+def _echoes(connection: Connection, rows: Sequence[Any], marks: OwnMarks) -> dict[str, Echo]:
+    """Return what our own writes have to do with these events, by event id.
+
+    What the door refused keeps its reason, but for types that are never enriched: among these are most of the changes
+    that we make ourselves, and who looks at one wants to know that.
+    """
+    refused = {row["event_id"] for row in rows if row["skip_reason"]}
+    asked = [event_from_row(row) for row in rows if row["skip_reason"] in {"", UNSUPPORTED_REASON}]
+    found = recognise(connection, asked, marks)
+    return {name: echo for name, echo in found.items() if echo.reason == OWN_WRITE or name not in refused}
+
+
+def _work_row(row: Row, rev: int, now_ms: int, rules: Mapping[str, InboxRules], echo: Echo) -> dict[str, Any]:
+    reason = echo.reason or row["skip_reason"]
+    skipped = bool(reason)
     own = rules.get(row["event_type"])
     window_ms = 0 if own is None else round(own.debounce.total_seconds() * 1_000)
     return {
@@ -373,7 +402,9 @@ def _work_row(row: Row, rev: int, now_ms: int, rules: Mapping[str, InboxRules]) 
         "started_at_ms": now_ms if skipped else None,
         "finished_at_ms": now_ms if skipped else None,
         "outcome": str(Outcome.SKIPPED) if skipped else None,
-        "reason": row["skip_reason"],
+        "reason": reason,
+        "caused_by": echo.caused_by,
+        "depth": echo.depth,
         "rev": rev,
     }
 
@@ -487,13 +518,17 @@ def _bury(connection: Connection, row: Any, now_ms: int, rev: int) -> None:
 
 
 def _replay_day(connection: Connection, event_type: str, day: str, now_ms: int) -> None:
-    """Add a piece of work for every finished event of the day; the old outcomes stay as they are."""
+    """Add a piece of work for every finished event of the day; the old outcomes stay as they are.
+
+    Not for what our own writes caused: replaying that would start the loop which was prevented.
+    """
     finished = select(work).where(
         work.c.event_type == event_type,
         work.c.day == day,
         work.c.kind == str(WorkKind.EVENT),
         work.c.state == "done",
         work.c.outcome != str(Outcome.DEAD),
+        work.c.reason != OWN_WRITE,
     )
     rows = connection.execute(finished).mappings().all()
     if not rows:

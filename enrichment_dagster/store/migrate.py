@@ -34,7 +34,7 @@ class Schema:
 
 
 JOURNAL = Schema("journal", "0001")
-OPS = Schema("ops", "0004")
+OPS = Schema("ops", "0005")
 
 
 def open_journal_database(settings: Settings) -> Database:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from enrichment_dagster.domain.echoes import OwnMarks
 from enrichment_dagster.domain.eligibility import InboxRules
 from enrichment_dagster.ports import RoutingConclusion, WorkKind
 from enrichment_dagster.store.committer import GroupCommitter, each
@@ -41,12 +42,14 @@ class SqlRoutingStore:
         journal: Database,
         committer: GroupCommitter,
         owner: str,
-        rules: Mapping[str, InboxRules] | None = None,
+        rules: Mapping[str, InboxRules],
+        marks: OwnMarks,
     ) -> None:
         self._journal = journal
-        self._rules = rules or {}
+        self._rules = rules
         self._committer = committer
         self._owner = owner
+        self._marks = marks
         self._conclude = each(self._conclude_batch)
         self._release = each(self._release_events)
 
@@ -85,7 +88,7 @@ class SqlRoutingStore:
 
     def _pump(self, connection: Connection, now: datetime) -> None:
         """Turn the journal's events into work, if no tick was quicker."""
-        while pump_into(connection, self._journal, now, self._rules):
+        while pump_into(connection, self._journal, now, self._rules, self._marks):
             pass
 
     def _ended(self, item: RoutingConclusion, now_ms: int) -> dict[str, Any]:

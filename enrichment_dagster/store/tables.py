@@ -31,6 +31,9 @@ ops_metadata = MetaData()
 IN_FLIGHT = "state IN ('sent', 'pending')"
 """Attempts without an end. As text, because a partial index is only used where its condition stands in the query."""
 
+LOOPS = "reason IN ('own_write', 'causality_depth')"
+"""Work that ended because our own writes caused it. As text for the same reason."""
+
 MAX_REQUEST_ID = 200
 """A vendor's request id is cut here: it is the only text of a vendor's that goes into a column of limited length."""
 
@@ -120,6 +123,8 @@ work = Table(
     Column("steps", JSON, nullable=False, default=list),  # what became of each lookup of the plan
     Column("routing", JSON),  # {"segment", "score", "route", "reasons"} of work of the kind "routing"
     Column("matter", String(60), nullable=False, default=""),  # what the event is about, see ``eligibility.matter``
+    Column("caused_by", String(40), nullable=False, default=""),  # the event whose write to the record led to this one
+    Column("depth", Integer, nullable=False, default=0),  # how many such steps lie behind the event
     _rev(),
     Index(
         "work_due",
@@ -136,6 +141,7 @@ work = Table(
     ),
     Index("work_subject", "subject_system", "subject_type", "subject_id"),
     Index("work_received", "event_type", "received_at_ms"),
+    Index("work_loops", "received_at_ms", sqlite_where=text(LOOPS), postgresql_where=text(LOOPS)),
 )
 
 batches = Table(
@@ -365,6 +371,23 @@ crm_writes = Table(
     Column("reason", String(200), nullable=False),
     Column("written_at_ms", BigInteger, nullable=False),
     _rev(),
+)
+
+own_writes = Table(
+    "own_writes",  # what deliveries write, noted before it is sent: the CRM's report of it is known by this
+    ops_metadata,
+    Column("outbox_id", String(64), primary_key=True),
+    Column("event_id", String(40), nullable=False),
+    Column("depth", Integer, nullable=False),  # of that event
+    Column("system", String(40), nullable=False),
+    Column("object_type", String(40), nullable=False),
+    Column("record_id", String(200), nullable=False),
+    Column("fingerprints", JSON, nullable=False),  # {property: short hash}, first of all that may be written
+    Column("claims", Integer, nullable=False),  # more than one: an earlier one may have written
+    Column("noted_at_ms", BigInteger, nullable=False),  # the first claim that may have written
+    Column("claimed_at_ms", BigInteger, nullable=False, index=True),  # the last one
+    Column("written_at_ms", BigInteger),  # None: not confirmed
+    Index("own_writes_record", "record_id", "object_type", "system"),
 )
 
 dead_letters = Table(

@@ -28,6 +28,7 @@ from enrichment_dagster.ports import (
 )
 from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
+from enrichment_dagster.store.own_writes import confirm, note
 from enrichment_dagster.store.pending import register_waiters
 from enrichment_dagster.store.prepared import Change, insertion_of_new
 from enrichment_dagster.store.result_rows import earlier_values, ended_parameters, result_rows, step_as_json
@@ -129,7 +130,7 @@ class SqlWorkStore:
     async def claim_deliveries(
         self, owner: str, *, work_ids: Sequence[str] | None, limit: int, lease_seconds: float
     ) -> list[OutboxEntry]:
-        """Lease outbox entries that are due, at most one per record, oldest first."""
+        """Lease outbox entries that are due, at most one per record, oldest first, and note them as own writes."""
         ids = None if work_ids is None else tuple(work_ids)
         return await self._committer.submit(self._claim, _Claim(owner, ids, limit, lease_seconds))
 
@@ -157,6 +158,7 @@ class SqlWorkStore:
                 .where(outbox.c.outbox_id.in_([row["outbox_id"] for row in rows]))
                 .values(owner=claim.owner, lease_until_ms=now_ms + round(claim.lease_seconds * 1_000))
             )
+            note(connection, rows, now_ms)
         return [_entry(row) for row in rows]
 
 
@@ -387,6 +389,7 @@ def _record_done(connection: Connection, owner: str, done: Sequence[WriteRecord]
         if item.status != "rejected"
     ]
     _SETTLE_WORK.run(connection, delivered)
+    confirm(connection, done)
 
 
 def _write_row(item: WriteRecord, rev: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from support.clock import ManualClock
 
 from enrichment_dagster.domain.eligibility import Standing
-from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.domain.keys import domain_subject, email_subject
 from enrichment_dagster.domain.outcome import Outcome
@@ -375,3 +375,13 @@ class NotingRoutingStore:
         if self.failure:
             raise self.failure
         self.released += event_ids
+
+
+@dataclass
+class FixedOwnWrites:
+    """``OwnWrites`` that knows the events which a test names."""
+
+    found: set[str] = field(default_factory=set)
+
+    async def caused(self, events: Sequence[Event]) -> frozenset[str]:
+        return frozenset(self.found.intersection(event.event_id for event in events))

@@ -10,6 +10,7 @@ from sqlalchemy import Table, func, select
 from support.builders import a_value, an_enrichment, an_entry, an_event
 from support.clock import ManualClock
 
+from enrichment_dagster.domain.echoes import OwnMarks
 from enrichment_dagster.domain.eligibility import InboxRules
 from enrichment_dagster.domain.event import Event
 from enrichment_dagster.domain.outcome import Outcome
@@ -33,13 +34,20 @@ from enrichment_dagster.store.tables import kept_bodies, work
 from enrichment_dagster.store.work import SqlWorkStore
 
 LANE = "lead_created"
+NO_MARKS = OwnMarks()
 KEY = AttemptKey("apollo", "person", "email:jane.doe@acme.com")
 
 
 class Rig:
     """``place``: the folder of the SQLite files, or a Postgres URL. Open a second one to be another process."""
 
-    def __init__(self, place: Path | str, clock: ManualClock | None = None, policies: Policies | None = None) -> None:
+    def __init__(
+        self,
+        place: Path | str,
+        clock: ManualClock | None = None,
+        policies: Policies | None = None,
+        marks: OwnMarks = NO_MARKS,
+    ) -> None:
         self.place = place
         self.clock = clock or ManualClock()
         self.journal_database, self.ops = open_databases(place)
@@ -48,7 +56,7 @@ class Rig:
         self.work = SqlWorkStore(self.ops, self.committer, self.clock)
         self.policies = policies or Policies()
         self.ledger = SqlLedger(self.committer, self.clock, self.policies)
-        self.dispatch = DispatchStore(self.journal_database, self.ops, self.clock)
+        self.dispatch = DispatchStore(self.journal_database, self.ops, self.clock, marks=marks)
         self.health = HealthStore(self.journal_database, self.ops, self.clock)
 
     def rule(self, **rules: InboxRules) -> None:

@@ -12,6 +12,7 @@ from support.builders import a_plan, an_event
 from support.clock import ManualClock
 from support.intake import MemoryJournal
 from support.ports import (
+    FixedOwnWrites,
     FixedStandings,
     MemoryLedger,
     NotingRoutingStore,
@@ -70,6 +71,7 @@ class Routing:
         self.journal = SlowJournal(self.clock)
         self.work = NotingWorkStore(self.clock)
         self.store = NotingRoutingStore(self.work)
+        self.own_writes = FixedOwnWrites()
         self.crm = ScriptedCrm(clock=self.clock)
         self.mapper = PlainMapper()
         self.memory = Remembering()
@@ -85,6 +87,7 @@ class Routing:
             standings=FixedStandings(),
             journal=self.journal,
             store=self.store,
+            own_writes=self.own_writes,
             crms={"hubspot": self.crm},
             mapper=self.mapper,
             memory=self.memory,

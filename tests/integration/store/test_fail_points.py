@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.builders import an_event
+from support.clock import START
 
-from enrichment_dagster.store.tables import attempts, crm_writes, field_values, journal, outbox
+from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.store.tables import attempts, crm_writes, field_values, journal, outbox, work
 
 pytestmark = pytest.mark.stack
 
@@ -107,3 +112,26 @@ def test_crashing_at_every_point_in_turn_costs_patience_and_nothing_else(lives, 
         assert rig.health.balance().holds
     assert lives.live() == 0
     assert_all_is_well(rig, lives)
+
+
+@pytest.mark.parametrize("point", ["write", "record_deliveries"])
+def test_what_a_process_wrote_before_it_died_is_known_when_the_crm_reports_it(lives, rig, point):
+    """The report may find the write recorded or not; it is never taken for somebody else's change."""
+    assert lives.live(point) == 137
+    (write,) = lives.seen["writes"]
+    (cause,) = rig.rows(work)
+    changes = [{"propertyName": name, "propertyValue": value} for name, value in write.items()]
+    at = START + timedelta(minutes=2, seconds=2)  # in that life
+    events = [
+        an_event(n, at=at, occurred_at=at, subject=RecordRef("hubspot", "contact", "1"), attributes=said)
+        for n, said in enumerate(changes, start=10)
+    ]
+    asyncio.run(rig.journal.append(events))
+    rig.dispatch.pump()
+    found = rig.rows(work, work.c.event_id.in_([event.event_id for event in events]))
+    assert len(found) == len(changes) > 1
+    assert {(row["state"], row["reason"], row["caused_by"]) for row in found} == {
+        ("done", "own_write", cause["event_id"])
+    }
+    assert lives.live() == 0
+    assert (lives.seen["calls"], len(lives.seen["writes"])) == (1, 1)

@@ -10,6 +10,7 @@ import pytest
 from support.builders import a_value, an_enrichment, an_entry, an_event
 from support.rig import LANE, Rig
 
+from enrichment_dagster.domain.echoes import OwnMarks
 from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.fields import RejectedValue
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
@@ -29,7 +30,7 @@ class Gateway:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self.store = SqlRoutingStore(rig.journal_database, rig.committer, "gateway-1")
+        self.store = SqlRoutingStore(rig.journal_database, rig.committer, "gateway-1", {}, OwnMarks())
 
     async def receive(self, *numbers):
         """Record events that are reserved to the gateway; nobody has pumped them."""

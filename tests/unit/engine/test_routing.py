@@ -334,6 +334,17 @@ class TestWebhooks:
         assert routing.store.released == [event.event_id]
         assert (routing.concluded, routing.ledger.opened) == ([], [])
 
+    async def test_what_our_own_write_caused_is_not_looked_at(self):
+        """It is left to the pump, which ends it; the others that came with it are routed."""
+        routing = Routing()
+        echo, lead = routing.lead(1), routing.lead(2)
+        routing.own_writes.found = {echo.event_id}
+        await routing.webhook(echo, lead)
+        await routing.run(lambda: routing.store.released and routing.concluded)
+        assert routing.store.released == [echo.event_id]
+        assert [item.enrichment.item.event.event_id for item in routing.concluded] == [lead.event_id]
+        assert [ref for refs, _ in routing.crm.reads[:1] for ref in refs] == [lead.subject]
+
     async def test_a_crm_that_hangs_leaves_its_leads_to_the_standard_lane(self):
         routing = Routing()
         routing.crm.read_seconds = 60.0
