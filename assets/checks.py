@@ -1,4 +1,4 @@
-"""Asset checks of a lane. The gateway reports the same verdicts every few seconds; here they run from the UI."""
+"""Asset checks. The gateway reports the same verdicts every few seconds; here they run from the UI."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,7 +8,14 @@ from assets.lanes import Lane
 from enrichment_dagster.clock import SystemClock
 from enrichment_dagster.monitoring.checks import Verdict
 from enrichment_dagster.resources import EnrichmentResource
-from enrichment_dagster.verdicts import CHECKS, ROUTING_CHECKS, evaluate
+from enrichment_dagster.verdicts import (
+    CHECKS,
+    ROUTING_CHECKS,
+    WRITEBACK,
+    WRITEBACK_CHECKS,
+    evaluate,
+    evaluate_writeback,
+)
 
 
 def lane_checks(lane: Lane) -> dg.AssetChecksDefinition:
@@ -19,6 +26,18 @@ def lane_checks(lane: Lane) -> dg.AssetChecksDefinition:
 def routing_checks(lane: Lane) -> dg.AssetChecksDefinition:
     """Return the checks of what the gateway answers."""
     return _checks_of(lane, lane.routing, ROUTING_CHECKS)
+
+
+def writeback_checks() -> dg.AssetChecksDefinition:
+    """Return the checks of what is written to CRMs."""
+    specs = [dg.AssetCheckSpec(name, asset=WRITEBACK, description=text) for name, text in WRITEBACK_CHECKS.items()]
+
+    @dg.multi_asset_check(name=f"{WRITEBACK}_checks", specs=specs)
+    def _checks(enrichment: EnrichmentResource) -> Iterator[dg.AssetCheckResult]:
+        for verdict in evaluate_writeback(enrichment.loops()):
+            yield check_result(WRITEBACK, verdict)
+
+    return _checks
 
 
 def _checks_of(lane: Lane, asset: str, checks: Mapping[str, str]) -> dg.AssetChecksDefinition:

@@ -43,8 +43,10 @@ projection_job = dg.define_asset_job(
 
 checks_job = dg.define_asset_job(
     "checks_job",
-    selection=dg.AssetSelection.checks_for_assets(*(lane.asset for lane in LANES), *(lane.routing for lane in ROUTED)),
-    description="Evaluate the checks of all lanes now.",
+    selection=dg.AssetSelection.checks_for_assets(
+        *(lane.asset for lane in LANES), *(lane.routing for lane in ROUTED), "crm_writeback"
+    ),
+    description="Evaluate the checks of all lanes and of the write-back now.",
     tags={_MAX_RUNTIME_TAG: "300"},
 )
 
@@ -62,18 +64,27 @@ def forget_runs(context: dg.OpExecutionContext) -> None:
     context.log.info("deleted %s runs", deleted)
 
 
-@dg.job(description="Keep stores small: warehouse files, old runs.", tags={_MAX_RUNTIME_TAG: "1800"})
+@dg.op(description="Delete notes of what was written to CRMs a week ago: no event comes of it any more.")
+def forget_own_writes(context: dg.OpExecutionContext, enrichment: EnrichmentResource) -> None:
+    """Keep the notes by which our own changes are known few."""
+    context.log.info("deleted the notes of %s writes", enrichment.own_writes().forget_old())
+
+
+@dg.job(
+    description="Keep stores small: warehouse files, old runs, notes of old writes.", tags={_MAX_RUNTIME_TAG: "1800"}
+)
 def upkeep_job() -> None:
     """Tidy everything that grows."""
     tidy_warehouse()
     forget_runs()
+    forget_own_writes()
 
 
 upkeep_schedule = dg.ScheduleDefinition(
     name="upkeep",
     job=upkeep_job,
     cron_schedule="17 * * * *",
-    description="Every hour: merge the warehouse's files, delete runs that are 48 hours old.",
+    description="Every hour: merge the warehouse's files, delete runs of 48 hours and notes of writes of a week ago.",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

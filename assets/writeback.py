@@ -8,13 +8,14 @@ import dagster as dg
 from assets.lanes import OWNER
 from assets.metadata import delivery_metadata
 from enrichment_dagster.resources import EnrichmentResource
+from enrichment_dagster.verdicts import WRITEBACK
 
 
 def writeback_asset(upstream: Sequence[str]) -> dg.AssetsDefinition:
     """Return the asset of everything written back."""
 
     @dg.asset(
-        name="crm_writeback",
+        name=WRITEBACK,
         deps=list(upstream),
         group_name="enrichment",
         kinds={"python", "salesforce", "hubspot"},
@@ -27,6 +28,8 @@ def writeback_asset(upstream: Sequence[str]) -> dg.AssetsDefinition:
         ),
     )
     def crm_writeback(context: dg.AssetExecutionContext, enrichment: EnrichmentResource) -> dg.MaterializeResult[Any]:
-        return dg.MaterializeResult(metadata=delivery_metadata(enrichment.deliver(owner=context.run.run_id)))
+        report = enrichment.deliver(owner=context.run.run_id)
+        enrichment.dispatch().beat(f"fresh:{WRITEBACK}")  # the check's verdict is reported anew after this
+        return dg.MaterializeResult(metadata=delivery_metadata(report))
 
     return crm_writeback

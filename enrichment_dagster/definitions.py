@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.checks import lane_checks, routing_checks
+from assets.checks import lane_checks, routing_checks, writeback_checks
 from assets.enrichment import crm_events, enrichment_asset, routing_asset
 from assets.jobs import checks_job, lane_job, projection_job, upkeep_job, upkeep_schedule, writeback_job
 from assets.lanes import LANES, ROUTED
@@ -24,7 +24,11 @@ defs = dg.Definitions(
         writeback_asset(_found),
         records_asset(_found),
     ],
-    asset_checks=[*(lane_checks(lane) for lane in LANES), *(routing_checks(lane) for lane in ROUTED)],
+    asset_checks=[
+        *(lane_checks(lane) for lane in LANES),
+        *(routing_checks(lane) for lane in ROUTED),
+        writeback_checks(),
+    ],
     jobs=[*(lane_job(lane) for lane in LANES), writeback_job, projection_job, checks_job, upkeep_job],
     sensors=[*(lane_sensor(lane) for lane in LANES), pending_writeback, unprojected_rows],
     schedules=[upkeep_schedule],

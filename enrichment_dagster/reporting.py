@@ -10,11 +10,12 @@ from assets.lanes import LANES, ROUTED
 from assets.metadata import routing_metadata
 from enrichment_dagster.engine.routing_result import RoutingCounts
 from enrichment_dagster.monitoring.checks import Verdict
-from enrichment_dagster.verdicts import routing_key
+from enrichment_dagster.verdicts import WRITEBACK, routing_key
 
 _ASSETS = {
     **{lane.event_type: lane.asset for lane in LANES},
     **{routing_key(lane.event_type): lane.routing for lane in ROUTED},
+    WRITEBACK: WRITEBACK,
 }
 
 
@@ -32,7 +33,7 @@ class DagsterReporter:
     def report(self, lane: str, verdict: Verdict) -> None:
         """Store a verdict as an evaluation of the asset check of the same name; no lane, no check, no report.
 
-        ``lane`` is an event type, or its ``verdicts.routing_key``.
+        ``lane`` is an event type, its ``verdicts.routing_key``, or ``verdicts.WRITEBACK``.
         """
         asset = _ASSETS.get(lane)
         if asset is None:

@@ -20,6 +20,8 @@ from enrichment_dagster.masking import known_secrets
 from enrichment_dagster.settings import Settings, load_settings
 from enrichment_dagster.store.dispatch import DispatchStore
 from enrichment_dagster.store.health import HealthStore
+from enrichment_dagster.store.loops import LoopStore
+from enrichment_dagster.store.own_writes import SqlOwnWrites
 from enrichment_dagster.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -68,6 +70,14 @@ class EnrichmentResource(dg.ConfigurableResource[None]):
     def runs(self) -> RunStore:
         """Return the runs' signs of life."""
         return _opened()[1].runs()
+
+    def loops(self) -> LoopStore:
+        """Return the counts of loops."""
+        return _opened()[1].loops()
+
+    def own_writes(self) -> SqlOwnWrites:
+        """Return what we wrote to CRMs."""
+        return _opened()[1].own_writes()
 
     def enrich(self, event_type: str, *, owner: str, batch_id: str, day: str, refresh: bool) -> BatchReport:
         """Enrich a batch, or (without one) all open events of a day in batches."""

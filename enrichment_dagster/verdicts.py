@@ -1,4 +1,4 @@
-"""A lane's checks, evaluated now: store queries joined with the rules of ``monitoring``."""
+"""The checks, evaluated now: store queries joined with the rules of ``monitoring``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from enrichment_dagster.domain.config import EventTypeConfig
 from enrichment_dagster.monitoring.checks import (
     COVERAGE,
     LATENCY,
+    MOST_WRITES_AN_HOUR,
+    NO_LOOPS,
     ROUTING,
     VIOLATIONS,
     Verdict,
     coverage_verdict,
     latency_verdict,
+    loops_verdict,
     routing_verdict,
     violations_verdict,
 )
 from enrichment_dagster.store.health import HealthStore
+from enrichment_dagster.store.loops import LoopStore
 
 LATENCY_WINDOW = timedelta(hours=1)
+LOOP_WINDOW = timedelta(hours=1)
 QUALITY_WINDOW = timedelta(hours=24)
 MAX_VIOLATIONS = 0.05
 
@@ -35,6 +40,13 @@ CHECKS = {
 
 ROUTING_CHECKS = {
     ROUTING: "Leads are routed within 3 seconds, measured from their receipt to the CRM's confirmation (last hour).",
+}
+
+WRITEBACK = "crm_writeback"
+"""The asset of what is written to CRMs, and the name under which its checks are reported."""
+
+WRITEBACK_CHECKS = {
+    NO_LOOPS: "What we write to the CRMs comes back as no event that is enriched again (last hour).",
 }
 
 
@@ -71,6 +83,13 @@ class Evaluator:
 
     def _of(self, event_type: str, checks: list[str], now: datetime) -> list[Verdict]:
         return evaluate(self._health, event_type, self._event_types[event_type], checks, now)
+
+
+def evaluate_writeback(loops: LoopStore) -> list[Verdict]:
+    """Return the verdicts on what is written to CRMs."""
+    rate = loops.write_rate(LOOP_WINDOW, MOST_WRITES_AN_HOUR)
+    refused = loops.refused(LOOP_WINDOW)
+    return [loops_verdict(writes=rate.writes, busiest=rate.busiest, records_over=rate.records_over, refused=refused)]
 
 
 def evaluate(

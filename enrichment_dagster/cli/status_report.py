@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from enrichment_dagster.store.health import HealthStore
 
 _SPEND_WINDOW = timedelta(hours=24)
+_LOOP_WINDOW = timedelta(hours=24)
 _CAP_WARNING = 0.9  # of the calls that a provider serves at all
 _FIRST_LANE = LANES[0]
 _PATIENCE = {TICK + lane.event_type: DEAD_DAEMON + lane.every - _FIRST_LANE.every for lane in LANES}
@@ -45,6 +46,7 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
         "outcomes": health.outcomes(),
         "backlog": stores.dispatch().backlog(),
         "owed": health.owed(),
+        "loops": _loops(stores),
         "lanes": lanes,
         "spend_usd_24h": {name: usd(micros) for name, micros in health.spend_micros(_SPEND_WINDOW).items()},
         "money": _money(stores, config),
@@ -84,6 +86,22 @@ def _lags(stores: Stores, lanes: Iterable[str], now: datetime) -> dict[str, dict
         waited = max(0.0, (now - claim.oldest_due_at).total_seconds())
         found[name] = {"due": claim.count, "lag_seconds": round(waited, 1)}
     return found
+
+
+def _loops(stores: Stores) -> dict[str, Any]:
+    """Return which loops were prevented in the last day, and whether the write-back shows signs of one."""
+    from enrichment_dagster.verdicts import evaluate_writeback
+
+    (verdict,) = evaluate_writeback(stores.loops())
+    prevented = {
+        name: {
+            "own_write": found.own_write,
+            "causality_depth": found.causality_depth,
+            "saved_usd": usd(found.saved_micros),
+        }
+        for name, found in stores.loops().prevented(_LOOP_WINDOW).items()
+    }
+    return {"passed": verdict.passed, "message": verdict.message, **verdict.numbers, "prevented_24h": prevented}
 
 
 def _money(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
@@ -133,6 +151,8 @@ def _problems(report: Mapping[str, Any]) -> list[str]:
     if not report["events"]["holds"]:
         problems.append("the account does not balance: received is not terminal + dead + in flight; keep the stores")
     problems += [f"{name}: {lane['message']}" for name, lane in report["lanes"].items() if not lane["passed"]]
+    if not report["loops"]["passed"]:
+        problems.append(f'crm_writeback: {report["loops"]["message"]}; see "Loops" in the guide to operations')
     problems += [_stop_problem(stop) for stop in report["money"]["stops"]]
     for name, provider in report["providers"].items():
         if (provider["lifetime_share"] or 0) > _CAP_WARNING:

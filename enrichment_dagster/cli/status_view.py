@@ -36,6 +36,8 @@ def _tables(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield _events(report)
     yield _lanes(report["lanes"])
     yield _deliveries(report)
+    if report["loops"]["prevented_24h"]:
+        yield _loops(report["loops"]["prevented_24h"])
     yield _money(report["money"])
     if table := _providers(report["providers"]):
         yield table
@@ -104,6 +106,15 @@ def _deliveries(report: Mapping[str, Any]) -> RenderableType:
         projector["lag"],
         f"at {projector['projected_rev']} of {projector['rev']}",
     )
+    return table
+
+
+def _loops(prevented: Mapping[str, Any]) -> RenderableType:
+    columns = ("event type", "our own writes", "second in a row", "saved, estimated")
+    table = make_table("Events that our own writes caused, last 24 h (not enriched)", *columns, right=columns[1:])
+    for name, found in prevented.items():
+        saved = dollars(found["saved_usd"]) if found["saved_usd"] else "-"
+        add_row(table, name, found["own_write"], found["causality_depth"], saved)
     return table
 
 

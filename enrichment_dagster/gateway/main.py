@@ -53,7 +53,7 @@ from enrichment_dagster.settings import Settings, load_settings
 from enrichment_dagster.store.journal import SqlJournal, open_journal
 from enrichment_dagster.store.routing_counts import RoutingTally
 from enrichment_dagster.supervise.workers import Workers, end_with, listen
-from enrichment_dagster.verdicts import Evaluator
+from enrichment_dagster.verdicts import WRITEBACK, Evaluator, evaluate_writeback
 
 if TYPE_CHECKING:
     from enrichment_dagster.reporting import DagsterReporter
@@ -239,9 +239,10 @@ def housekeeping(settings: Settings, stores: Stores) -> list[Background]:
         every(CHECK_SECONDS, "watch_daemon", watch_daemon(lambda: newest_tick(stores.ops), clock), clock),
     ]
     if _reports():
-        dagster = LateReporter()
+        dagster, loops = LateReporter(), stores.loops()
+        evaluator = Evaluator(health, with_lane(settings.config.event_types), clock)
         checks = CheckReporter(
-            Evaluator(health, with_lane(settings.config.event_types), clock).evaluate_all,
+            lambda: {**evaluator.evaluate_all(), WRITEBACK: evaluate_writeback(loops)},
             dagster.report,
             clock,
             lambda lane: dispatch.last_beat(f"fresh:{lane}"),

@@ -1,4 +1,4 @@
-"""The quick checks of a lane: latency, field coverage, schema violations, routing. Pure, without personal data."""
+"""The quick checks: latency, field coverage, schema violations, routing, loops. Pure, without personal data."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ LATENCY = "latency_target"
 COVERAGE = "field_coverage"
 VIOLATIONS = "schema_violations"
 ROUTING = "routing_latency"
+NO_LOOPS = "no_loops"
+
+MOST_WRITES_AN_HOUR = 10
+"""Both lanes, follow-ups and late answers make half as many writes to one record."""
+MOST_REFUSED_AN_HOUR = 10
 
 ROUTING_TARGET_SECONDS = 3.0
 _ENOUGH_FOR_P99 = 100  # the 99th percentile of fewer samples is their maximum
@@ -110,3 +115,27 @@ def violations_verdict(stored: int, quarantined: Mapping[str, int], ceiling: flo
     message = f"{bad} of {stored + bad} values are in quarantine" if stored + bad else "no values"
     message += f"; most: {worst}" if worst else ""
     return Verdict(VIOLATIONS, share <= ceiling, message, numbers, severe=False)
+
+
+def loops_verdict(*, writes: int, busiest: int, records_over: int, refused: int) -> Verdict:
+    """Check that what we write starts no enrichments of its own, over the last hour.
+
+    ``busiest`` counts the writes to the record that had most, ``records_over`` the records with more than
+    ``MOST_WRITES_AN_HOUR``, ``refused`` the events that a second enrichment in a row has set off.
+    """
+    numbers = {
+        "samples": writes,
+        "busiest": busiest,
+        "records_over": records_over,
+        "ceiling": MOST_WRITES_AN_HOUR,
+        "refused": refused,
+        "refused_ceiling": MOST_REFUSED_AN_HOUR,
+    }
+    wrong = []
+    if records_over:
+        many = "1 record was" if records_over == 1 else f"{records_over} records were"
+        wrong.append(f"{many} written more than {MOST_WRITES_AN_HOUR} times in an hour, the busiest {busiest} times")
+    if refused > MOST_REFUSED_AN_HOUR:
+        wrong.append(f"{refused} events were set off by our own updates: a flow or workflow of the CRM fires on them")
+    well = f"{writes} writes, at most {busiest} to one record" if writes else "no writes"
+    return Verdict(NO_LOOPS, not wrong, "; ".join(wrong) or well, numbers, severe=False)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, case, exists, func, select
 
 from enrichment_dagster.clock import Clock
+from enrichment_dagster.domain.echoes import LOOP_REASONS
 from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.domain.outcome import Outcome
@@ -65,6 +66,7 @@ class HealthStore:
         statement = select(*(work.c[f"{name}_at_ms"] for name in _STATIONS), owed.label("owed")).where(
             work.c.event_type == event_type,
             work.c.kind == str(WorkKind.EVENT),
+            work.c.reason.not_in(LOOP_REASONS),  # they end as they come, and would hide those that take long
             (work.c.received_at_ms >= since) | (work.c.state != "done") | owed,
         )
         with self._ops.read() as connection:

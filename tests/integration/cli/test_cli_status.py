@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.story import Installation, PastClock, call, environment
+from sqlalchemy import insert
+from support.story import FIRST_NAME, Installation, PastClock, call, environment
 
 from assets.lanes import LANES
 from enrichment_dagster.cli.status_view import status_view
 from enrichment_dagster.ports import KeptBody
+from enrichment_dagster.store.database import to_ms
+from enrichment_dagster.store.tables import own_writes
 
 
 def read(installation: Installation) -> tuple[int, dict[str, Any]]:
@@ -55,6 +58,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "outcomes",
         "backlog",
         "owed",
+        "loops",
         "lanes",
         "spend_usd_24h",
         "money",
@@ -194,3 +198,44 @@ async def test_the_view_takes_any_report(installation: Installation) -> None:
     installation.clock.move(-timedelta(hours=2).total_seconds())
     await installation.receive()
     assert status_view(read(installation)[1]) is not None
+
+
+async def test_loops_that_were_prevented_are_counted_with_what_they_would_have_cost(
+    installation: Installation,
+) -> None:
+    await installation.deliver(await installation.enrich(await installation.receive(), follow_up=False))
+    assert read(installation)[1]["loops"]["prevented_24h"] == {}
+    said = {"propertyName": "firstname", "propertyValue": FIRST_NAME}
+    for _ in range(3):
+        installation.clock.move(1)
+        await installation.receive(attributes=said, occurred_at=installation.clock.now())
+    await installation.receive(
+        attributes=said, event_type="unsupported", skip_reason="unsupported_event_type", sender_event_id="9",
+        dedup_key="another", event_id="evt_another",
+    )  # fmt: skip
+    installation.dispatch.pump()
+    installation.clock.move(15)
+    tick(installation)
+    code, report = read(installation)
+    assert (code, report["loops"]["passed"]) == (0, True)
+    assert report["loops"]["prevented_24h"] == {
+        "lead_created": {"own_write": 3, "causality_depth": 0, "saved_usd": 0.06},
+        "unsupported": {"own_write": 1, "causality_depth": 0, "saved_usd": 0.0},
+    }
+    shown = call(environment(installation.home), "status").stdout
+    assert "Events that our own writes caused" in shown
+    assert "$0.06" in shown
+
+
+async def test_a_record_that_is_written_again_and_again_is_a_problem(installation: Installation) -> None:
+    row = {"event_id": "evt_1", "depth": 0, "system": "hubspot", "object_type": "contact", "record_id": "7"}
+    at = {"noted_at_ms": to_ms(installation.clock.now()), "claimed_at_ms": to_ms(installation.clock.now())}
+    rows = [{**row, **at, "outbox_id": f"out-{n}", "fingerprints": {}, "claims": 1} for n in range(11)]
+    with installation.stores.ops.write() as connection:
+        connection.execute(insert(own_writes), rows)
+    installation.clock.move(25)
+    tick(installation)
+    code, report = read(installation)
+    assert code == 1
+    (problem,) = report["problems"]
+    assert problem.startswith("crm_writeback: 1 record was written more than 10 times in an hour, the busiest 11 times")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from sqlalchemy import insert
 from support.dagster_lane import LANE, LaneRig
 from support.dagster_product import Product
 
@@ -14,16 +15,19 @@ from assets.lanes import LANES
 from enrichment_dagster.definitions import defs
 from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.gateway.housekeeping import CheckReporter
-from enrichment_dagster.monitoring.checks import COVERAGE, LATENCY, ROUTING, VIOLATIONS
+from enrichment_dagster.monitoring.checks import COVERAGE, LATENCY, NO_LOOPS, ROUTING, VIOLATIONS
 from enrichment_dagster.reporting import DagsterReporter
+from enrichment_dagster.store.database import to_ms
 from enrichment_dagster.store.health import HealthStore
-from enrichment_dagster.verdicts import CHECKS, Evaluator, evaluate, routing_key
+from enrichment_dagster.store.loops import LoopStore
+from enrichment_dagster.store.tables import own_writes
+from enrichment_dagster.verdicts import CHECKS, WRITEBACK, Evaluator, evaluate, evaluate_writeback, routing_key
 
 ASSET = dg.AssetKey(LANE.asset)
 
 
-def latest(instance: dg.DagsterInstance, check: str) -> dg.AssetCheckEvaluation:
-    key = dg.AssetCheckKey(ASSET, check)
+def latest(instance: dg.DagsterInstance, check: str, asset: str = LANE.asset) -> dg.AssetCheckEvaluation:
+    key = dg.AssetCheckKey(dg.AssetKey(asset), check)
     record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
     assert record.event is not None
     found = record.event.dagster_event
@@ -40,6 +44,7 @@ def test_the_checks_job_evaluates_every_check_of_every_lane(product: Product) ->
     for check in CHECKS:
         found = latest(product.instance, check)
         assert (found.passed, found.metadata["samples"].value) == (True, 0)
+    assert latest(product.instance, NO_LOOPS, WRITEBACK).passed
 
     stuck = product.new_contact(1)
     event_at = datetime.now(UTC) - timedelta(minutes=5)
@@ -158,6 +163,30 @@ def test_the_verdict_on_routing_belongs_to_its_own_asset(
     check = dg.AssetCheckKey(dg.AssetKey("lead_routing"), ROUTING)
     stored = instance.event_log_storage.get_latest_asset_check_execution_by_key([check])
     assert stored[check].event is not None
+
+
+# --- what is written to CRMs -----------------------------------------------------------------------------------------
+
+
+def test_a_record_that_is_written_again_and_again_is_a_warning_on_the_write_back(
+    rig: LaneRig, reporter: DagsterReporter, instance: dg.DagsterInstance
+) -> None:
+    """Only counts go to Dagster: which record it is stands in the operational store."""
+    loops = LoopStore(rig.ops, rig.clock)
+    now_ms = to_ms(rig.clock.now())
+    row = {"event_id": "evt_1", "depth": 0, "system": "hubspot", "object_type": "contact", "record_id": "332561422240"}
+    rest = {"fingerprints": {}, "claims": 1, "noted_at_ms": now_ms, "claimed_at_ms": now_ms}
+    with rig.ops.write() as connection:
+        connection.execute(insert(own_writes), [{**row, **rest, "outbox_id": f"out-{n}"} for n in range(12)])
+    (verdict,) = evaluate_writeback(loops)
+    reporter.report(WRITEBACK, verdict)
+    found = latest(instance, NO_LOOPS, WRITEBACK)
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert found.metadata["busiest"].value == 12
+    assert "332561422240" not in f"{found.description}{found.metadata}"
+    rig.clock.advance(3_601)
+    assert evaluate_writeback(loops)[0].passed
 
 
 # --- freshness -------------------------------------------------------------------------------------------------------

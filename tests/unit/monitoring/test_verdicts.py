@@ -9,8 +9,11 @@ from support.clock import START
 
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.monitoring.checks import (
+    MOST_REFUSED_AN_HOUR,
+    MOST_WRITES_AN_HOUR,
     coverage_verdict,
     latency_verdict,
+    loops_verdict,
     routing_verdict,
     violations_verdict,
 )
@@ -175,3 +178,29 @@ def test_a_record_that_was_not_told_yet_counts_with_its_age() -> None:
 def test_leads_that_a_gateway_left_behind_are_named() -> None:
     verdict = routing_verdict([routed(8.0)], 1, NOW)
     assert verdict.message == "p95 8.00 s of 3 s, 1 leads; 1 were left by a gateway that ended"
+
+
+# --- loops -----------------------------------------------------------------------------------------------------------
+
+
+def test_without_writes_there_is_no_loop() -> None:
+    verdict = loops_verdict(writes=0, busiest=0, records_over=0, refused=0)
+    assert (verdict.passed, verdict.message, verdict.numbers["samples"]) == (True, "no writes", 0)
+
+
+def test_as_many_writes_as_lanes_and_follow_ups_make_are_no_loop() -> None:
+    verdict = loops_verdict(writes=2_000, busiest=MOST_WRITES_AN_HOUR, records_over=0, refused=MOST_REFUSED_AN_HOUR)
+    assert verdict.passed
+    assert verdict.message == "2000 writes, at most 10 to one record"
+
+
+def test_a_record_that_is_written_again_and_again_is_a_warning() -> None:
+    verdict = loops_verdict(writes=60, busiest=58, records_over=1, refused=0)
+    assert (verdict.passed, verdict.severe) == (False, False)
+    assert verdict.message == "1 record was written more than 10 times in an hour, the busiest 58 times"
+
+
+def test_events_that_were_refused_for_their_depth_say_that_a_workflow_fires_on_our_updates() -> None:
+    verdict = loops_verdict(writes=60, busiest=2, records_over=0, refused=MOST_REFUSED_AN_HOUR + 1)
+    assert not verdict.passed
+    assert verdict.message.startswith("11 events were set off by our own updates")
