@@ -97,6 +97,8 @@ def _head(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     told = f"{reason}, {_SKIPPED[reason]}" if reason in _SKIPPED else reason
     outcome = ": ".join(part for part in (report["outcome"], told) if part)
     yield Text(clean(f"{_STATES.get(report['state'], report['state'])}{f' - {outcome}' if outcome else ''}"))
+    if report["caused_by"]:
+        yield Text(f"follows from what was written for {report['caused_by']}")
     hops = ", ".join(f"{name.replace('_', ' ')} {seconds_text(seconds)}" for name, seconds in latency["hops"].items())
     so_far = " so far" if latency["open"] else ""
     yield Text(f"{seconds_text(latency['seconds'])} end to end{so_far} ({hops}); cost {money_cell(report['cost_usd'])}")

@@ -69,7 +69,7 @@ def _events() -> dict[str, pa.Column]:
     texts = ("event_id", "kind", "event_type", "source", "lane", "subject_system", "subject_type", "subject_id")
     return {
         "work_id": _text(key=True),
-        **{name: _text() for name in (*texts, "sender_event_id", "reason", "run_id")},
+        **{name: _text() for name in (*texts, "sender_event_id", "reason", "run_id", "caused_by")},
         "occurred_at": _moment(),
         "received_at": _moment(),
         **{name: _moment(nullable=True) for name in ("started_at", "finished_at", "delivered_at")},
@@ -81,6 +81,7 @@ def _events() -> dict[str, pa.Column]:
         "batch_id": pa.Column(pl.String, nullable=True),
         "tries": pa.Column(pl.Int64),
         "day": pa.Column(pl.Date),
+        "depth": _count(),
     }
 
 

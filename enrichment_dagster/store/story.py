@@ -54,6 +54,7 @@ class Work:
     scope: Mapping[str, Any]  # of a follow-up that is limited to some lookups
     steps: Sequence[Mapping[str, Any]]  # ``ports.Step`` by field names; empty where an older release did the work
     routing: Mapping[str, Any] | None  # segment, score, route and reasons of work of the kind "routing"
+    caused_by: str  # the event whose write to the record led to this one
 
 
 @dataclass(frozen=True, slots=True)

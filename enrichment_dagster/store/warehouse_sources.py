@@ -63,7 +63,7 @@ SOURCES: tuple[Source, ...] = (
         _names(
             "work_id event_id kind event_type source lane subject_system subject_type subject_id sender_event_id "
             "occurred_at received_at started_at finished_at delivered_at "
-            "state outcome reason missing steps cost_micros run_id batch_id tries day"
+            "state outcome reason missing steps cost_micros run_id batch_id tries day caused_by depth"
         ),
     ),
     Source(

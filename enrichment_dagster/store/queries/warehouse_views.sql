@@ -1,6 +1,7 @@
 -- Views for people. Replaced whenever this file changes (see warehouse_schema.py).
 
--- How long events take, in seconds, by stage. Follow-ups are left out: they start long after their event.
+-- How long events take, in seconds, by stage. Follow-ups are left out: they start long after their event; so is what our
+-- own writes caused: it ends as it comes.
 CREATE OR REPLACE VIEW latency_by_event_type AS
 WITH spans AS (
     SELECT
@@ -11,7 +12,7 @@ WITH spans AS (
         epoch_ms(finished_at) - epoch_ms(started_at) AS processing,
         epoch_ms(delivered_at) - epoch_ms(finished_at) AS delivery
     FROM events
-    WHERE kind = 'event'
+    WHERE kind = 'event' AND reason NOT IN ('own_write', 'causality_depth')
 )
 SELECT
     event_type,
@@ -213,3 +214,27 @@ SELECT
     person.linkedin_url AS linkedin_url,
     listed_in
 FROM each_person;
+
+-- Loops that did not happen, per UTC day and event type: events that our own writes caused, and what as many enriched
+-- events of that type cost. Types that are never enriched save nothing.
+CREATE OR REPLACE VIEW loops AS
+WITH costs AS (
+    SELECT
+        event_type,
+        sum(cost_usd)::DOUBLE
+        / nullif(count(*) FILTER (kind = 'event' AND outcome IN ('enriched', 'partial')), 0) AS average_usd
+    FROM events
+    WHERE event_type <> 'unsupported'
+    GROUP BY event_type
+)
+SELECT
+    events.day,
+    events.event_type,
+    count(*) FILTER (events.reason = 'own_write') AS own_writes,
+    count(*) FILTER (events.reason = 'causality_depth') AS second_in_a_row,
+    count(DISTINCT (events.subject_system, events.subject_type, events.subject_id)) AS records,
+    count(*) * coalesce(any_value(costs.average_usd), 0) AS saved_usd
+FROM events
+LEFT JOIN costs USING (event_type)
+WHERE events.kind = 'event' AND events.reason IN ('own_write', 'causality_depth')
+GROUP BY ALL;

@@ -237,6 +237,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "state",
         "outcome",
         "reason",
+        "caused_by",
         "cost_usd",
         "latency",
         "timeline",
@@ -272,3 +273,16 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "precedence",
         "alternatives",
     ]
+
+
+async def test_an_event_that_our_own_write_caused_names_the_one_behind_it(installation: Installation) -> None:
+    event = await installation.receive()
+    await installation.deliver(await installation.enrich(event, follow_up=False))
+    assert read(installation, event.event_id)["caused_by"] is None
+    said = {"propertyName": "firstname", "propertyValue": FIRST_NAME}
+    echo = await installation.receive(attributes=said, occurred_at=installation.clock.now())
+    installation.dispatch.pump()
+    report = read(installation, echo.event_id)
+    assert (report["outcome"], report["reason"], report["caused_by"]) == ("skipped", "own_write", event.event_id)
+    shown = call(environment(installation.home), "explain", echo.event_id).stdout
+    assert f"follows from what was written for {event.event_id}" in shown

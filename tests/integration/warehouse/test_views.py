@@ -186,3 +186,32 @@ def test_account_people_are_those_whom_companies_list(
         ("acme.example", "Bob Byte", None, None, None, None, "executives"),
         ("acme.example", "Cy", None, None, None, "https://x.example/cy", "account_contacts"),
     }
+
+
+def test_loops_are_counted_by_day_with_what_they_would_have_cost(
+    ops: Database, warehouse: Warehouse, projector: Projector
+) -> None:
+    echo = {"outcome": "skipped", "cost_micros": 0, "caused_by": "evt_1", "depth": 1, "subject_id": "1"}
+    insert_leads(
+        ops,
+        [
+            Lead(event(1, outcome="enriched", cost_micros=30_000)),
+            Lead(event(2, outcome="partial", cost_micros=10_000)),
+            Lead(event(3, kind="gap_fill", outcome="enriched", cost_micros=20_000)),  # counts as the event's cost
+            Lead(event(4, outcome="skipped", reason="personal_email", cost_micros=0)),
+            Lead(event(5, reason="own_write", **echo)),
+            Lead(event(6, reason="own_write", **echo)),
+            Lead(event(7, reason="causality_depth", **echo | {"depth": 2, "subject_id": "2"})),
+            Lead(event(8, reason="own_write", day="2026-09-22", **echo)),
+            Lead(event(9, reason="own_write", event_type="unsupported", **echo)),
+        ],
+    )
+    projector.project()
+    columns = "day, event_type, own_writes, second_in_a_row, records, saved_usd"
+    assert warehouse.query(f"SELECT {columns} FROM loops ORDER BY day, event_type").rows() == [
+        (date(2026, 9, 21), "lead_created", 2, 1, 2, pytest.approx(0.09)),
+        (date(2026, 9, 21), "unsupported", 1, 0, 1, 0.0),
+        (date(2026, 9, 22), "lead_created", 1, 0, 1, pytest.approx(0.03)),
+    ]
+    row = warehouse.query("SELECT caused_by, depth FROM events WHERE work_id = 'evt_7'").row(0)
+    assert row == ("evt_1", 2)

@@ -75,6 +75,8 @@ def event(number: int, **changes: Any) -> dict[str, Any]:
         "reason": "",
         "missing": {"phone": "no_data"},
         "steps": [{"lookup": "apollo.person", "result": "hit"}],
+        "caused_by": "",
+        "depth": 0,
         "cost_micros": 48_000,
     } | changes
 
