@@ -1,10 +1,13 @@
 """The control endpoints under /_sandbox/: what a test, a demo or a benchmark does to the sandbox from outside."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
+from enrichment_dagster.sandbox.callbacks import is_loopback
 from enrichment_dagster.sandbox.catalogue import HUBSPOT_CONTACT, SALESFORCE_LEAD
 from enrichment_dagster.sandbox.crm_store import CrmStore, Record, iso_ms
+from enrichment_dagster.sandbox.echo import EchoTarget
 from enrichment_dagster.sandbox.faults import FaultPlanError, parse_plan
 from enrichment_dagster.sandbox.hubspot import as_strings
 from enrichment_dagster.sandbox.salesforce_ids import normalise
@@ -14,6 +17,7 @@ from enrichment_dagster.sandbox.wire import Request, Response, json_response
 
 MAX_BULK = 100_000
 _PREFIX = "/_sandbox/"
+_ECHO_FIELDS = {field.name for field in fields(EchoTarget)}
 
 
 class ControlError(ValueError):
@@ -32,6 +36,7 @@ class Control:
             ("POST", "reset"): self._reset,
             ("GET", "faults"): lambda _: state.plan.as_data(),
             ("PUT", "faults"): self._replace_faults,
+            ("PUT", "hubspot/echo"): self._replace_echo,
             ("POST", "hubspot/contacts"): lambda request: self._create("hubspot", request),
             ("POST", "salesforce/leads"): lambda request: self._create("salesforce", request),
             ("POST", "salesforce/expire-sessions"): lambda _: {"expired": state.sessions.expire_all()},
@@ -77,6 +82,16 @@ class Control:
     def _replace_faults(self, request: Request) -> dict[str, Any]:
         self._state.plan = parse_plan(request.json)
         return self._state.plan.as_data()
+
+    def _replace_echo(self, request: Request) -> dict[str, Any]:
+        """Body: the fields of an EchoTarget, to which webhooks of each write go from now on; {} ends it."""
+        body = request.json_object
+        if set(body) - _ECHO_FIELDS or not all(isinstance(value, str) for value in body.values()):
+            raise ControlError(f"texts are {', '.join(sorted(_ECHO_FIELDS))}")
+        if body and not (is_loopback(body.get("url")) and body.get("secret")):
+            raise ControlError("url is on the loopback address, secret signs what goes there")
+        self._state.echo.target = EchoTarget(**body) if body else None
+        return {"echo": body.get("url")}
 
     def _writes(self, request: Request) -> dict[str, Any]:
         since = request.query.get("since", "0")

@@ -1,6 +1,6 @@
 """The records an emulated CRM holds, and the log of every write it accepted."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,14 +32,20 @@ class Write:
     trace: str | None
 
 
+Changes = Sequence[tuple[str, Any, Any]]
+"""Fields with their old and new values."""
+
+
 class WriteLog:
-    """Append-only log of accepted writes of all systems."""
+    """Append-only log of accepted writes of all systems; ``tell`` hears of each of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str, str, Changes], None]) -> None:
         self._writes: list[Write] = []
+        self._tell = tell
 
-    def append(self, system: str, record_id: str, changes: Iterable[tuple[str, Any, Any]], trace: str | None) -> None:
+    def append(self, system: str, record_id: str, changes: Changes, trace: str | None) -> None:
         """Log the changes of one accepted write."""
+        self._tell(system, record_id, changes)
         at = iso_ms(now_ms())
         for name, old, new in changes:
             self._writes.append(Write(len(self._writes) + 1, system, record_id, name, old, new, at, trace))

@@ -7,6 +7,7 @@ from enrichment_dagster.sandbox.clay_tables import ClayTables
 from enrichment_dagster.sandbox.config import SandboxConfig
 from enrichment_dagster.sandbox.counters import Counters
 from enrichment_dagster.sandbox.crm_store import CrmStore, WriteLog
+from enrichment_dagster.sandbox.echo import Echo
 from enrichment_dagster.sandbox.faults import FaultPlan
 from enrichment_dagster.sandbox.salesforce_ids import LeadIds
 from enrichment_dagster.sandbox.salesforce_session import Sessions
@@ -27,7 +28,8 @@ class SandboxState:
         self.clay_tables = ClayTables(config.clay_lifetime)
         self.plan: FaultPlan = config.faults
         self.sessions = Sessions(config)
-        self.writes = WriteLog()
+        self.echo = Echo(self.callbacks)
+        self.writes = WriteLog(self.echo.note)
         hubspot_ids = count(HUBSPOT_FIRST_ID + config.first_record)
         self.hubspot = CrmStore("hubspot", "email", lambda: str(next(hubspot_ids)), self.writes)
         self.salesforce = CrmStore("salesforce", "Email", LeadIds(config.first_record), self.writes)

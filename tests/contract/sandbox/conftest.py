@@ -113,9 +113,11 @@ class Receiver:
     def __init__(self) -> None:
         self.url = ""
         self.status = 200
+        self.body = b""
         self._calls: asyncio.Queue[tuple[Mapping[str, str], Any]] = asyncio.Queue()
 
     async def receive(self, request: web.Request) -> web.Response:
+        self.body = await request.read()
         await self._calls.put((request.headers, await request.json()))
         return web.Response(status=self.status)
 
