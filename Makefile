@@ -37,6 +37,7 @@ bench: $(READY)  ## Measure what the targets speak of (half an hour, idle machin
 
 soak: $(READY)  ## Kill every process twenty times under load and audit the account (half an hour, idle machine)
 	$(BIN)/python benchmarks/soak.py --kills 20 --stacks 2
+	ENRICHMENT_TEST_ECHO_LEADS=2000 $(BIN)/python -m pytest tests/faults/test_echoes.py
 
 lock:  ## Resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -101,6 +101,10 @@ class Pipeline:
             )
             for key, ref in zip(keys, refs, strict=True)
         ]
+        return self.append(events)
+
+    def append(self, events: list[Event]) -> list[bool]:
+        """Record events as intake does; False marks one that was there already."""
         return asyncio.run(self.journal.append(events))
 
     def enrich(self) -> BatchReport:
@@ -170,10 +174,13 @@ def wait_follow_up() -> None:
     time.sleep(FOLLOW_UP_SECONDS + 0.05)
 
 
+SMALL_WORLD = SandboxConfig(people=400, companies=80)
+
+
 @contextmanager
-def running_pipeline(folder: Path, change: Change = quick) -> Iterator[Pipeline]:
+def running_pipeline(folder: Path, change: Change = quick, world: SandboxConfig = SMALL_WORLD) -> Iterator[Pipeline]:
     """Emulators in a thread, stores in a folder."""
-    with running_sandbox(SandboxConfig(people=400, companies=80)) as sandbox:
+    with running_sandbox(world) as sandbox:
         pipeline = Pipeline(folder, sandbox, change)
         try:
             yield pipeline
