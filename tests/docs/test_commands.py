@@ -29,7 +29,7 @@ NOT_RUN = {
 }
 """First lines of blocks that are not run, each with its reason."""
 
-MAY_BE_EMPTY = ("FROM quarantine", "FROM dead_letters", "FROM field_alternatives", "FROM account_people")
+MAY_BE_EMPTY = ("FROM quarantine", "FROM dead_letters", "FROM field_alternatives", "FROM account_people", "FROM loops")
 
 
 def runnable(document: Path) -> list[Block]:
