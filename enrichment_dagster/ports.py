@@ -841,6 +841,27 @@ class Journal(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody on a website, under an id of a sender's, and the address that this sender once named with it."""
+
+    source: str
+    visitor: str
+    email: str
+
+
+class VisitorStore(Protocol):
+    """Who visitors are."""
+
+    async def remember(self, visitors: Sequence[Visitor]) -> None:
+        """Store addresses; the last one of a visitor counts."""
+        ...
+
+    async def emails(self, source: str, visitors: Sequence[str]) -> Mapping[str, str]:
+        """Return the addresses of those of a source's visitors who are known."""
+        ...
+
+
 # --- Answers that come later -------------------------------------------------------------------------------------
 
 

@@ -207,10 +207,9 @@ def missing_secrets(settings: Settings) -> list[str]:
     if config.crm.salesforce:
         names[config.crm.salesforce.client_id_env] = "crm.salesforce"
         names[config.crm.salesforce.client_secret_env] = "crm.salesforce"
-    if config.intake.hubspot:
-        names[config.intake.hubspot.client_secret_envs[0]] = "intake.hubspot"
-    if config.intake.salesforce_flow:
-        names[config.intake.salesforce_flow.secret_envs[0]] = "intake.salesforce_flow"
+    for name, sender in config.intake.senders.items():
+        if sender.enabled is True:
+            names.setdefault(sender.secret_names[0], f"intake.{name}")
     if config.intake.enrich:
         callers = config.intake.enrich.callers
         names.update({caller.api_key_envs[0]: f"intake.enrich.callers.{name}" for name, caller in callers.items()})
@@ -219,3 +218,12 @@ def missing_secrets(settings: Settings) -> list[str]:
         for name, place in names.items()
         if settings.secret(name) is None
     ]
+
+
+def waiting_senders(settings: Settings) -> dict[str, str]:
+    """Return the senders with ``enabled: auto`` that are not served, each with the variable that it waits for."""
+    return {
+        name: sender.secret_names[0]
+        for name, sender in settings.config.intake.senders.items()
+        if sender.enabled == "auto" and not any(settings.secret(variable) for variable in sender.secret_names)
+    }

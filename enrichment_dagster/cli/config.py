@@ -62,10 +62,9 @@ def _urls(settings: Settings) -> dict[str, str]:
         found["hubspot"] = settings.base_url("hubspot", crm.hubspot.base_url)
     if crm.salesforce:
         found["salesforce"] = settings.base_url("salesforce", crm.salesforce.base_url)
-    if config.intake.hubspot:
-        from enrichment_dagster.intake.hubspot import HubSpot
+    from enrichment_dagster.intake.registry import sender_urls
 
-        found["hubspot_webhooks"] = settings.public_url(HubSpot.path, config.intake.hubspot.public_url)
+    found.update({f"{name}_webhooks": url for name, url in sender_urls(settings).items()})
     return {name: _without_credentials(url) for name, url in found.items()}
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
 
 import click
 
-from enrichment_dagster.cli.signing import flow_headers, hubspot_headers
+from enrichment_dagster.cli import signing
+from enrichment_dagster.domain.config import SenderConfig
 from enrichment_dagster.errors import ConfigurationError
-from enrichment_dagster.intake.hubspot import HubSpot
-from enrichment_dagster.intake.salesforce_flow import SalesforceFlow
 from enrichment_dagster.settings import Settings
 
-Sender = Literal["hubspot", "salesforce"]
+PRIVATE_KEY_VARIABLE = "SENDGRID_PRIVATE_KEY"
+_ALIASES = {"salesforce": "salesforce_flow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,13 @@ class Delivery:
     headers: Mapping[str, str] = field(repr=False)
 
 
-def sender_of(body: bytes) -> Sender:
-    """Say whose body this is: HubSpot posts an array, Flow an object.
+def sender_name(name: str) -> str:
+    """Return a sender's full name."""
+    return _ALIASES.get(name, name)
+
+
+def sender_of(body: bytes) -> str:
+    """Say whose body this is, of the two that are sent most: HubSpot posts an array, Flow an object.
 
     Raises:
         click.UsageError: it is neither.
@@ -37,41 +43,97 @@ def sender_of(body: bytes) -> Sender:
         value = json.loads(body)
     except ValueError as error:
         raise click.UsageError(
-            f"the file is not JSON ({error}); say with --as whose body it is to send it anyway"
+            f"the file is not JSON ({error}); say with --sender whose body it is to send it anyway"
         ) from error
     if isinstance(value, list):
         return "hubspot"
     if isinstance(value, dict):
-        return "salesforce"
-    raise click.UsageError("HubSpot posts a JSON array, Salesforce Flow an object; say with --as whose body it is")
+        return "salesforce_flow"
+    raise click.UsageError("HubSpot posts a JSON array, Salesforce Flow an object; say with --sender whose body it is")
 
 
-def make_delivery(settings: Settings, sender: Sender, body: bytes, now_ms: int) -> Delivery:
+def make_delivery(settings: Settings, sender: str, body: bytes, now_ms: int) -> Delivery:
     """Sign a body as its sender would.
 
     Raises:
         ConfigurationError: the sender is not configured, or its secret is not in the environment.
     """
-    intake = settings.config.intake
-    if sender == "hubspot":
-        if intake.hubspot is None:
-            raise ConfigurationError(["intake.hubspot: not configured, so the gateway does not take its events"])
-        secret = _secret(settings, "intake.hubspot", intake.hubspot.client_secret_envs)
-        url = settings.public_url(HubSpot.path, intake.hubspot.public_url)
-        return Delivery(HubSpot.path, body, hubspot_headers(secret, url, body, now_ms))
-    flow = intake.salesforce_flow
-    if flow is None:
-        raise ConfigurationError(["intake.salesforce_flow: not configured, so the gateway does not take its events"])
-    return Delivery(
-        SalesforceFlow.path,
-        body,
-        flow_headers(_secret(settings, "intake.salesforce_flow", flow.secret_envs), flow.header),
-    )
+    from enrichment_dagster.intake.registry import SENDERS
+
+    name = sender_name(sender)
+    config = settings.config.intake.senders.get(name)
+    if config is None:
+        raise ConfigurationError([f"intake.{name}: not configured, so the gateway does not take its events"])
+    path = SENDERS[name].path
+    query = _query(name, body)
+    url = f"{settings.public_url(path, config.public_url)}{query}" if config.public_url else ""
+    unsigned = _Unsigned(_secret(settings, name, config), getattr(config, "header", ""), url, body, now_ms)
+    return Delivery(path + query, body, _SIGN[name](unsigned))
 
 
-def _secret(settings: Settings, place: str, names: Sequence[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    secret: str = field(repr=False)
+    header: str  # where a shared secret stands
+    url: str
+    body: bytes
+    now_ms: int
+
+    @property
+    def now_s(self) -> int:
+        return self.now_ms // 1_000
+
+
+def _query(name: str, body: bytes) -> str:
+    """Return what a sender adds to its URL: Twilio the hash of a body that is no form."""
+    is_json = name == "twilio" and body.lstrip()[:1] in (b"{", b"[")
+    return f"?bodySHA256={hashlib.sha256(body).hexdigest()}" if is_json else ""
+
+
+def _secret(settings: Settings, name: str, config: SenderConfig) -> str:
     """Return the first of the secrets that is set (there are two while one is rotated)."""
-    found = next((secret for name in names if (secret := settings.secret(name))), None)
+    names = [PRIVATE_KEY_VARIABLE] if name == "sendgrid" else config.secret_names
+    found = next((secret for variable in names if (secret := settings.secret(variable))), None)
     if found is None:
-        raise ConfigurationError([f"set the environment variable {' or '.join(names)} ({place} needs it)"])
+        only = " (SendGrid alone has the real one; `--sandbox` signs for a demo)" if name == "sendgrid" else ""
+        raise ConfigurationError([f"set the environment variable {' or '.join(names)} (intake.{name} needs it){only}"])
     return found.get_secret_value()
+
+
+def _hubspot(unsigned: _Unsigned) -> dict[str, str]:
+    return signing.hubspot_headers(unsigned.secret, unsigned.url, unsigned.body, unsigned.now_ms)
+
+
+def _shared(unsigned: _Unsigned) -> dict[str, str]:
+    return signing.secret_headers(unsigned.secret, unsigned.header)
+
+
+def _twilio(unsigned: _Unsigned) -> dict[str, str]:
+    if "?" in unsigned.url:
+        return signing.twilio_json_headers(unsigned.secret, unsigned.url)
+    return signing.twilio_headers(unsigned.secret, unsigned.url, unsigned.body)
+
+
+def _standard(unsigned: _Unsigned) -> dict[str, str]:
+    message_id = f"msg_{hashlib.sha256(unsigned.body).hexdigest()[:24]}"  # the same body is the same message
+    return signing.standard_headers(unsigned.secret, message_id, unsigned.body, unsigned.now_s)
+
+
+_SIGN: Mapping[str, Callable[[_Unsigned], dict[str, str]]] = MappingProxyType(
+    {
+        "hubspot": _hubspot,
+        "hubspot_workflow": _hubspot,
+        "hubspot_custom_code": _shared,
+        "salesforce_flow": _shared,
+        "segment": lambda unsigned: signing.segment_headers(unsigned.secret, unsigned.body),
+        "sendgrid": lambda unsigned: signing.sendgrid_headers(unsigned.secret, unsigned.body, unsigned.now_s),
+        "postmark": lambda unsigned: signing.basic_headers(unsigned.secret),
+        "twilio": _twilio,
+        "clay": _shared,
+        "g2": _shared,
+        "bombora": _shared,
+        "linkedin": lambda unsigned: signing.linkedin_headers(unsigned.secret, unsigned.body),
+        "cloudevents": lambda unsigned: signing.cloudevents_headers(unsigned.secret, unsigned.header, unsigned.body),
+        "standard_webhooks": _standard,
+    }
+)

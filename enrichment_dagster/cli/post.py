@@ -35,6 +35,8 @@ class Answer:
         error = self.body.get("error")
         if isinstance(error, dict):
             return f"{error.get('reason')}: {error.get('detail')}"
+        if isinstance(error, str) and error:  # as the outputs of a custom code action have it
+            return error
         if self.body.get("kept"):
             return f"{self.body.get('reason')}: the body can't be read, the gateway kept it"
         if self.body.get("rejected"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -10,14 +11,14 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from enrichment_dagster.cli.command import NOT_MET, command
-from enrichment_dagster.cli.delivery import Sender, make_delivery, sender_of
+from enrichment_dagster.cli.delivery import make_delivery, sender_name, sender_of
 from enrichment_dagster.cli.output import clean, make_console, print_json
-from enrichment_dagster.cli.payloads import hubspot_contact_created, salesforce_lead_created
+from enrichment_dagster.cli.payloads import SAMPLES, About, sample_body
 from enrichment_dagster.cli.post import Answer, checked_url, post
 from enrichment_dagster.cli.reading import open_existing
 from enrichment_dagster.cli.words import seconds_text
 from enrichment_dagster.intake.salesforce_id import long_id
-from enrichment_dagster.settings import HOME_VARIABLE, load_settings
+from enrichment_dagster.settings import HOME_VARIABLE, PUBLIC_URL_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from enrichment_dagster.composition import Stores
 
 URL_VARIABLE = "ENRICHMENT_GATEWAY_URL"
+_DEMO_HOME = ".enrichment/demo"
 _PORTAL = 62515
 _EVENT_NUMBERS = 9 * 10**9
 
@@ -36,17 +38,27 @@ _EVENT_NUMBERS = 9 * 10**9
         "enrichment send --hubspot-contact 1246978 --wait 60",
         "enrichment send --salesforce-lead 00Q5f000001abcDEAQ --email jane@acme.com --company Acme",
         "enrichment send --file payload.json",
+        "enrichment send --sender sendgrid --email jane@acme.com --sandbox",
         "enrichment send --sync --email jane@acme.com --company Acme",
     ),
 )
 @click.option("--file", "source", type=click.File("rb"), help="A sender's body, sent as it is; - reads standard input.")
-@click.option("--as", "sender", type=click.Choice(["hubspot", "salesforce"]), help="Whose body the file is.")
+@click.option(
+    "--sender",
+    "--as",
+    "sender",
+    type=click.Choice([*SAMPLES, "salesforce"]),
+    metavar="NAME",
+    help=f"Whose body the file is; without a file, whose sample to send: {', '.join(SAMPLES)}.",
+)
 @click.option("--hubspot-contact", type=click.IntRange(min=1), metavar="ID", help="A contact that was created.")
 @click.option("--portal", type=click.IntRange(min=1), default=_PORTAL, show_default=True, help="HubSpot's account.")
 @click.option("--salesforce-lead", metavar="ID", help="A lead that was created (15 or 18 characters).")
 @click.option("--email", default="", help="The lead's address.")
 @click.option("--company", default="", help="The lead's company.")
-@click.option("--domain", default="", help="The company's domain (with --sync).")
+@click.option("--domain", default="", help="The company's domain.")
+@click.option("--phone", default="", help="A number that does not exist any more (with --sender twilio).")
+@click.option("--sandbox", is_flag=True, help="Sign with the keys of `enrichment demo`.")
 @click.option("--sync", is_flag=True, help="Ask POST /enrich and show its answer; the key is in ENRICH_API_KEY.")
 @click.option(
     "--url",
@@ -59,20 +71,22 @@ _EVENT_NUMBERS = 9 * 10**9
 @click.option(
     "--wait", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait until the events are delivered or ended."
 )
-def send(*, sender: Sender | None, sync: bool, url: str, wait: float | None, as_json: bool, **what: Any) -> None:
+def send(
+    *, sender: str | None, sync: bool, sandbox: bool, url: str, wait: float | None, as_json: bool, **what: Any
+) -> None:
     """Send an event to a running gateway, signed as its sender would sign it.
 
     The secret comes from the environment variable that the configuration names.
     """
     checked_url(url)
+    settings = _settings(url, sandbox=sandbox)
     if sync:
         from enrichment_dagster.cli.send_sync import ask
 
-        ask(load_settings(), url, what, as_json=as_json)
+        ask(settings, url, what, as_json=as_json)
         return
     now = datetime.now(UTC)
     found, body = _body(what, sender, now)
-    settings = load_settings()
     delivery = make_delivery(settings, found, body, round(now.timestamp() * 1_000))
     # The store is opened first: an event must not be sent and then not be waited for.
     with nullcontext() if wait is None else open_existing(settings) as stores:
@@ -88,26 +102,41 @@ def send(*, sender: Sender | None, sync: bool, url: str, wait: float | None, as_
         raise click.exceptions.Exit(NOT_MET)
 
 
-def _body(what: dict[str, Any], sender: Sender | None, now: datetime) -> tuple[Sender, bytes]:
+def _settings(url: str, *, sandbox: bool) -> Settings:
+    if not sandbox:
+        return load_settings()
+    from enrichment_dagster.supervise.environment import Ports, sandbox_variables
+
+    # A demo's public URL is where its gateway listens.
+    keys = {**sandbox_variables(Ports()), PUBLIC_URL_VARIABLE: url.rstrip("/")}
+    return load_settings({HOME_VARIABLE: _DEMO_HOME, **os.environ, **keys})
+
+
+def _body(what: dict[str, Any], sender: str | None, now: datetime) -> tuple[str, bytes]:
     """Return whose body is to be sent, and the body."""
     source: IO[bytes] | None = what["source"]
     contact: int | None = what["hubspot_contact"]
     lead: str | None = what["salesforce_lead"]
-    if sum(item is not None for item in (source, contact, lead)) != 1:
-        raise click.UsageError("say what to send: one of --file, --hubspot-contact and --salesforce-lead")
+    name = None if sender is None else sender_name(sender)
+    if name is None and sum(item is not None for item in (source, contact, lead)) != 1:
+        raise click.UsageError("say what to send: one of --file, --hubspot-contact, --salesforce-lead and --sender")
     if source is not None:
         body = source.read()
-        return sender or sender_of(body), body
-    if sender is not None:
-        raise click.UsageError("--as goes with --file")
-    if contact is not None:
-        number = 10**9 + secrets.randbelow(_EVENT_NUMBERS)
-        return "hubspot", hubspot_contact_created(contact, what["portal"], number, round(now.timestamp() * 1_000))
-    if long_id(str(lead)) is None:
+        return name or sender_of(body), body
+    if lead is not None and long_id(lead) is None:
         raise click.UsageError(f"{lead} is no Salesforce id: 15 or 18 letters and digits, such as 00Q5f000001abcDEAQ")
-    if not what["email"]:
-        raise click.UsageError("--salesforce-lead needs --email: Flow sends it along")
-    return "salesforce", salesforce_lead_created(str(lead), what["email"], what["company"], now)
+    if name is None:
+        name = "hubspot" if contact is not None else "salesforce_flow"
+        if contact is None and not what["email"]:
+            raise click.UsageError("--salesforce-lead needs --email: Flow sends it along")
+    return name, sample_body(name, _about(what, now))
+
+
+def _about(what: dict[str, Any], now: datetime) -> About:
+    names = {"hubspot_contact": "contact", "salesforce_lead": "lead"}
+    said = ("email", "company", "domain", "phone", "portal", *names)
+    given = {names.get(name, name): what[name] for name in said if what[name]}
+    return About(now, 10**9 + secrets.randbelow(_EVENT_NUMBERS), **given)
 
 
 def _wait(stores: Stores, answer: Answer, seconds: float) -> list[dict[str, Any]]:

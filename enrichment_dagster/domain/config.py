@@ -444,20 +444,98 @@ class CrmConfig(_Model):
         return None if crm is None else {str(k): v for k, v in crm.objects.items()}.get(object_type)
 
 
-class HubSpotIntakeConfig(_Model):
-    """HubSpot app webhooks. ``public_url`` is the URL that HubSpot calls: it is part of what HubSpot signs."""
+class SenderConfig(_Model):
+    """Whether a sender is served, and which variables hold its secret."""
+
+    enabled: bool | Literal["auto"] = Field(default=True, description="auto: as soon as its secret is set.")
+    public_url: HttpUrl | None = Field(default=None, description="What the sender calls, where it signs its URL.")
+
+    @property
+    def secret_names(self) -> list[str]:
+        """Return the variables that prove this sender; one of them is needed."""
+        names: list[str] = getattr(self, "secret_envs", [])
+        return names
+
+
+class SignedUrlConfig(SenderConfig):
+    """A sender that signs the URL which it calls, character by character."""
 
     public_url: HttpUrl
+
+
+class HubSpotIntakeConfig(SignedUrlConfig):
+    """HubSpot app webhooks."""
+
     client_secret_envs: list[EnvName] = Field(min_length=1, max_length=2)
     tolerance_seconds: Seconds = 300.0
 
+    @property
+    def secret_names(self) -> list[str]:
+        """Return the variables of the client secret."""
+        return self.client_secret_envs
 
-class FlowIntakeConfig(_Model):
-    """Salesforce Flow HTTP callouts, guarded by a shared secret in a header (Flow signs nothing)."""
+
+class HubSpotWorkflowConfig(HubSpotIntakeConfig):
+    """HubSpot workflows: the action "Send a webhook", with the request signature of an app."""
+
+
+class SecretSenderConfig(SenderConfig):
+    """A sender with a secret of its own."""
 
     secret_envs: list[EnvName] = Field(min_length=1, max_length=2)
-    header: str = "X-Enrichment-Secret"
+
+
+class SharedSecretConfig(SecretSenderConfig):
+    """A sender that signs nothing and is guarded by a shared secret in a header."""
+
+    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,60}$")] = "X-Enrichment-Secret"
+
+
+class FlowIntakeConfig(SharedSecretConfig):
+    """Salesforce Flow HTTP callouts and Apex."""
+
     org: str = "default"  # names the Salesforce org in dedup keys
+
+
+class SegmentConfig(SecretSenderConfig):
+    """Segment's Webhooks (Actions) destination."""
+
+    user_ids: Literal["hubspot.contact", "salesforce.lead", "salesforce.contact"] | None = Field(
+        default=None, description="The CRM records whose ids your site uses as userId; none if it uses its own."
+    )
+
+
+class SendGridConfig(SenderConfig):
+    """SendGrid's Event Webhook. The default tolerance covers the day for which SendGrid repeats."""
+
+    public_key_envs: list[EnvName] = Field(min_length=1, max_length=2)
+    tolerance_seconds: Seconds = 90_000.0
+
+    @property
+    def secret_names(self) -> list[str]:
+        """Return the variables of the verification key."""
+        return self.public_key_envs
+
+
+class TwilioConfig(SignedUrlConfig):
+    """Twilio's status callbacks: ``secret_envs`` are auth tokens."""
+
+    secret_envs: list[EnvName] = Field(min_length=1, max_length=2)
+    shared_key_envs: list[EnvName] = Field(default=[], max_length=2, description="Of webhook rules with SHA-256.")
+
+
+class CloudEventsConfig(SharedSecretConfig):
+    """A sender of CloudEvents over HTTP."""
+
+    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,60}$")] = "Authorization"
+    types: dict[str, Name] = Field(default={}, description="Its event type: ours.")
+
+
+class StandardWebhooksConfig(SecretSenderConfig):
+    """A sender that signs by Standard Webhooks (whsec_)."""
+
+    tolerance_seconds: Seconds = 300.0
+    types: dict[str, Name] = Field(default={}, description="Its event type: ours.")
 
 
 class IntakeConfig(_Model):
@@ -465,8 +543,26 @@ class IntakeConfig(_Model):
 
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=50_000_000)
     hubspot: HubSpotIntakeConfig | None = None
+    hubspot_workflow: HubSpotWorkflowConfig | None = None
+    hubspot_custom_code: SharedSecretConfig | None = None
     salesforce_flow: FlowIntakeConfig | None = None
+    segment: SegmentConfig | None = None
+    sendgrid: SendGridConfig | None = None
+    postmark: SecretSenderConfig | None = None
+    twilio: TwilioConfig | None = None
+    clay: SharedSecretConfig | None = None
+    g2: SharedSecretConfig | None = None
+    bombora: SharedSecretConfig | None = None
+    linkedin: SecretSenderConfig | None = None
+    cloudevents: CloudEventsConfig | None = None
+    standard_webhooks: StandardWebhooksConfig | None = None
     enrich: EnrichApiConfig | None = None
+
+    @property
+    def senders(self) -> dict[str, SenderConfig]:
+        """Return the senders that may be served, by name."""
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: sender for name, sender in found.items() if isinstance(sender, SenderConfig) and sender.enabled}
 
 
 class CallerConfig(_Model):

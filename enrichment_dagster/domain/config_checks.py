@@ -36,6 +36,8 @@ def problems_between(raw: Any) -> Iterator[Problem]:
         for kind, config in _entries(crm, "objects"):
             for place, message in _crm_object(config):
                 yield ("crm", system, "objects", kind, *place), message
+    for place, message in _sent_types(raw):
+        yield ("intake", *place), message
     for place, message in _routing(raw.get("routing") if isinstance(raw, Mapping) else None):
         yield ("routing", *place), message
 
@@ -134,6 +136,16 @@ def _crm_object(config: Any) -> Iterator[Problem]:
     for name, target in [*((f"mapping.{n}", t) for n, t in mapping.items()), *status.items()]:
         if isinstance(target, str) and owners.setdefault(target, name) != name:
             yield ("mapping",), f"{owners[target]} and {name} go to the same property, {target}"
+
+
+def _sent_types(raw: Any) -> Iterator[Problem]:
+    """An event of a type that leads nowhere would be recorded and never enriched."""
+    known = [name for name, _ in _entries(raw, "event_types")]
+    senders = dict(_entries(raw, "intake"))
+    for sender in ("cloudevents", "standard_webhooks"):
+        for theirs, ours in _entries(senders.get(sender), "types"):
+            if isinstance(ours, str) and ours not in known:
+                yield (sender, "types", theirs), f"no event type is called {ours}; known are {', '.join(known)}"
 
 
 def _routing(config: Any) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ _RETRY_AFTER_SECONDS = "5"
 _REASONS = {404: "unknown_path", 405: "wrong_method"}
 # What is left of such a body must not be taken for the next request on the connection.
 _CLOSING = frozenset({408, 413})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -24,21 +26,26 @@ def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = 
     return Response(orjson.dumps(content), status, headers, "application/json")
 
 
-def refused(error: IntakeError, **extra: Any) -> Response:
+def refused(error: IntakeError, extra: Mapping[str, Any] = _NOTHING) -> Response:
     """Answer a request that is refused at the door."""
     headers = {"connection": "close"} if error.status in _CLOSING else None
-    return _error(error.status, error.reason, error.detail, headers, **extra)
+    return _error(error.status, error.reason, error.detail, headers, extra)
 
 
-def unavailable(reason: str = "journal_unavailable", what: str = "the event") -> Response:
+def unavailable(
+    reason: str = "journal_unavailable",
+    what: str = "the event",
+    status: int = 503,
+    retry_after: str = _RETRY_AFTER_SECONDS,
+    extra: Mapping[str, Any] = _NOTHING,
+) -> Response:
     """Answer a request that could not be made durable: the sender has to come again."""
-    headers = {"retry-after": _RETRY_AFTER_SECONDS}
-    return _error(503, reason, f"{what} could not be stored; send it again", headers)
+    return _error(status, reason, f"{what} could not be stored; send it again", {"retry-after": retry_after}, extra)
 
 
 def failed(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any) -> Response:
     """Answer a request that can't be done."""
-    return _error(status, reason, detail, headers, **extra)
+    return _error(status, reason, detail, headers, extra)
 
 
 def internal_error() -> Response:
@@ -62,5 +69,11 @@ def install_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, fault)
 
 
-def _error(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any) -> Response:
+def _error(
+    status: int,
+    reason: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] = _NOTHING,
+) -> Response:
     return answer({"error": {"reason": reason, "detail": detail}, **extra}, status, headers)

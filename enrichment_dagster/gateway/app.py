@@ -76,7 +76,10 @@ def create_app(deps: GatewayDeps) -> Gateway:
     app.add_api_route("/healthz", status.healthz, summary="Is the process alive")
     app.add_api_route("/readyz", status.readyz, summary="Can events be taken")
     for sender in deps.senders:
-        app.post_to(sender.path, Webhook(sender, deps).handle, sender.name)
+        webhook = Webhook(sender, deps)
+        app.post_to(sender.path, webhook.handle, sender.name)
+        if others := [method for method in webhook.methods if method != "POST"]:
+            app.add_route(sender.path, webhook.handle, methods=others, name=f"{sender.name}_greeting")
     if deps.late is not None:
         app.add_route(CALLBACK_PATH, Callbacks(deps.late, deps).handle, methods=["POST"], name="callbacks")
     enrich = None

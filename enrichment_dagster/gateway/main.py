@@ -45,6 +45,7 @@ from enrichment_dagster.gateway.housekeeping import (
 from enrichment_dagster.gateway.polling import poll_late_answers
 from enrichment_dagster.gateway.routing import route_leads
 from enrichment_dagster.gateway.seats import hold_seat, in_one_process, workers_check
+from enrichment_dagster.gateway.visitors import KnownVisitors
 from enrichment_dagster.intake.registry import build_senders
 from enrichment_dagster.logs import configure_logging
 from enrichment_dagster.masking import known_secrets
@@ -227,6 +228,7 @@ def build_app(
             late=late.answers if late.lookups else None,
             routing=None if routing is None else routing.lane,
             enrich=None if enrich is None else enrich.deps,
+            visitors=KnownVisitors(journal, settings.config.triggers()),
         )
     )
 

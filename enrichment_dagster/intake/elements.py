@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from enrichment_dagster.domain.event import Event
@@ -15,11 +15,11 @@ from enrichment_dagster.ports import KeptBody
 
 MAX_ELEMENTS = 5_000  # HubSpot documents 100; more than this is no batch of events, it is kept as a whole
 _MAX_TEXT = 200  # what the journal's columns hold
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"[1-9][0-9]{0,39}")
-_MILLISECONDS = re.compile(r"[0-9]{1,14}")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_MAX_NUMBER = 1e15
+_MAX_VALUE = 5_000  # of one property; what is compared with it is never longer
+_UNSTORABLE_VALUE = re.compile("[\x00\ud800-\udfff]")
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # control characters and half of a surrogate pair
 
 Element = Mapping[str, Any]
@@ -55,51 +55,36 @@ def text(element: Element, name: str, limit: int = _MAX_TEXT) -> str:
     return _UNSTORABLE.sub("", value).strip()[:limit] if isinstance(value, str) else ""
 
 
+def texts(element: Element, **names: str) -> dict[str, str]:
+    """Return the texts that are there, under our names: ``texts(element, company="company_name")``."""
+    found = {ours: text(element, theirs) for ours, theirs in names.items()}
+    return {ours: value for ours, value in found.items() if value}
+
+
+def whole_text(element: Element, name: str) -> str:
+    """Return a text as it is, line breaks and blanks included, as far as a database takes it: for values of records."""
+    value = element.get(name)
+    return _UNSTORABLE_VALUE.sub("", value)[:_MAX_VALUE] if isinstance(value, str) else ""
+
+
+def number(element: Element, name: str) -> float | None:
+    """Return a number, given as such or as a text; None where there is none."""
+    value = element.get(name)
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) >= _MAX_NUMBER:
+        return None
+    return float(value)
+
+
+def child(element: Element, name: str) -> Element:
+    """Return an object inside an element; an empty one where there is none."""
+    value = element.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def exact_id(element: Element, name: str) -> str | None:
     """Return a numeric id of any size as exact text, or None where there is no such id (a float is none)."""
     value = element.get(name)
     digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return digits if isinstance(digits, str) and _ID.fullmatch(digits) else None
-
-
-def epoch_milliseconds(element: Element, name: str) -> datetime:
-    """Return a moment given in milliseconds since 1970, as a number or its digits.
-
-    Raises:
-        PayloadError: ``bad_occurred_at``: no such number, or outside 2000..2100.
-    """
-    value = element.get(name)
-    digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(digits, str) or not _MILLISECONDS.fullmatch(digits):
-        raise _bad_moment(name)
-    return _plausible(_EPOCH + timedelta(milliseconds=int(digits)), name)
-
-
-def iso_moment(element: Element, name: str) -> datetime:
-    """Return an ISO 8601 moment in UTC; one without a time zone is no moment.
-
-    Raises:
-        PayloadError: ``bad_occurred_at``: no such moment, or outside 2000..2100.
-    """
-    try:
-        moment = datetime.fromisoformat(text(element, name))
-        if moment.tzinfo is None:
-            raise _bad_moment(name)
-        return _plausible(moment.astimezone(UTC), name)
-    except (ValueError, OverflowError) as error:
-        raise _bad_moment(name) from error
-
-
-def _plausible(moment: datetime, name: str) -> datetime:
-    if not _EARLIEST <= moment < _LATEST:
-        raise _bad_moment(name)
-    return moment
-
-
-def to_milliseconds(moment: datetime) -> int:
-    """Return whole milliseconds since 1970, exactly."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _bad_moment(name: str) -> PayloadError:
-    return PayloadError("bad_occurred_at", f"{name} is not a moment between 2000 and 2100 in the documented form")

@@ -7,40 +7,36 @@ whatever it has signed is answered 200.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar, Self
 
-from enrichment_dagster.domain.event import Event
-from enrichment_dagster.domain.triggers import Triggers
-from enrichment_dagster.errors import PayloadError
-from enrichment_dagster.intake.elements import Element, read_elements
+from enrichment_dagster.domain.config import HubSpotIntakeConfig
+from enrichment_dagster.intake.door import Door
+from enrichment_dagster.intake.elements import Element
+from enrichment_dagster.intake.fact import Fact
 from enrichment_dagster.intake.hubspot_event import SOURCE, read_event
-from enrichment_dagster.intake.hubspot_signature import SignatureV3
-from enrichment_dagster.intake.json_body import parse_json
-from enrichment_dagster.intake.sender import Parsed, RawRequest
+from enrichment_dagster.intake.json_sender import JsonSender
+from enrichment_dagster.intake.proof.hubspot import SignatureV3, signed_url
+from enrichment_dagster.intake.sender import Manners
 
 
 @dataclass(frozen=True, slots=True)
-class HubSpot:
+class HubSpot(JsonSender):
     """The sender "hubspot"."""
-
-    signature: SignatureV3
-    triggers: Triggers
 
     name: ClassVar[str] = SOURCE
     path: ClassVar[str] = "/webhooks/hubspot"
-    unreadable_status: ClassVar[int] = 200
+    manners: ClassVar[Manners] = Manners(unreadable=200)
 
-    def verify(self, request: RawRequest, now: datetime) -> None:
-        """Check HubSpot's signature."""
-        self.signature.verify(request, now)
+    @classmethod
+    def build(cls, config: HubSpotIntakeConfig, door: Door) -> Self:
+        """Return the sender of this configuration."""
+        return cls(signature_v3(config, door), door.triggers)
 
-    def parse(self, body: bytes, now: datetime) -> Parsed:
-        """Read a batch; an empty one is fine."""
-        batch = parse_json(body)
-        if not isinstance(batch, list):
-            raise PayloadError("not_an_array", "HubSpot sends a JSON array of events")
-        return read_elements(self.name, batch, now, self._event)
+    def _fact(self, element: Element, now: datetime) -> Fact:
+        return read_event(element)
 
-    def _event(self, element: Element, now: datetime) -> Event:
-        return read_event(element, now, self.triggers)
+
+def signature_v3(config: HubSpotIntakeConfig, door: Door) -> SignatureV3:
+    """Return the check of an app's signature on the configured URL."""
+    return SignatureV3(door.secrets, signed_url(door.url).encode(), timedelta(seconds=config.tolerance_seconds))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from enrichment_dagster.domain.event import Event
-from enrichment_dagster.ports import KeptBody
+from enrichment_dagster.ports import KeptBody, Visitor
 from enrichment_dagster.settings import Settings
 from enrichment_dagster.store.committer import GroupCommitter
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.migrate import open_journal_database
 from enrichment_dagster.store.prepared import Query, insertion, insertion_of_new
-from enrichment_dagster.store.rows import event_columns
-from enrichment_dagster.store.tables import journal, kept_bodies
+from enrichment_dagster.store.rows import event_columns, upsert
+from enrichment_dagster.store.tables import journal, kept_bodies, known_visitors
 
+_KEYS_AT_ONCE = 1_000  # databases take some 30,000 parameters; a group of requests may hold more events
 _LOCK_KEY = 7_310_001  # any constant: names the journal among Postgres' advisory locks
 
 
@@ -34,6 +36,21 @@ class SqlJournal:
     async def keep(self, body: KeptBody) -> None:
         """Store a body that can't be read."""
         await self._committer.submit(_keep, body)
+
+    async def remember(self, visitors: Sequence[Visitor]) -> None:
+        """Store who visitors are (``ports.VisitorStore``)."""
+        await self._committer.submit(_remember, visitors)
+
+    async def emails(self, source: str, visitors: Sequence[str]) -> Mapping[str, str]:
+        """Return the addresses of those of a source's visitors who are known."""
+        return await asyncio.to_thread(self._emails, source, visitors)
+
+    def _emails(self, source: str, visitors: Sequence[str]) -> dict[str, str]:
+        known = select(known_visitors.c.visitor, known_visitors.c.email).where(
+            known_visitors.c.source == source, known_visitors.c.visitor.in_(visitors)
+        )
+        with self._database.read() as connection:
+            return {row.visitor: row.email for row in connection.execute(known)}
 
     def last_seq(self) -> int:
         """Return the position of the newest event, 0 when there is none; also proves that the journal answers."""
@@ -73,7 +90,10 @@ def _insert_new(connection: Connection, rows: Mapping[str, dict[str, Any]]) -> s
 
     Nobody else writes between the look and the insertion: SQLite's writer is alone, and on Postgres it has the lock.
     """
-    new = set(rows).difference(key for (key,) in _KNOWN.rows(connection, b_dedup_keys=list(rows)))
+    new, keys = set(rows), list(rows)
+    for first in range(0, len(keys), _KEYS_AT_ONCE):
+        some = keys[first : first + _KEYS_AT_ONCE]
+        new.difference_update(key for (key,) in _KNOWN.rows(connection, b_dedup_keys=some))
     insertion_of_new(journal).run(connection, [row for key, row in rows.items() if key in new])
     return new
 
@@ -100,6 +120,17 @@ def _keep(connection: Connection, bodies: Sequence[KeptBody]) -> list[None]:
     ]
     insertion(kept_bodies).run(connection, rows)
     return [None] * len(bodies)
+
+
+def _remember(connection: Connection, requests: Sequence[Sequence[Visitor]]) -> list[None]:
+    # One row for each: Postgres refuses a statement that would change a row twice.
+    rows = {
+        (one.source, one.visitor): {"source": one.source, "visitor": one.visitor, "email": one.email}
+        for visitors in requests
+        for one in visitors
+    }
+    connection.execute(upsert(connection, known_visitors, ("source", "visitor"), ("email",)), list(rows.values()))
+    return [None] * len(requests)
 
 
 def open_journal(settings: Settings) -> SqlJournal:

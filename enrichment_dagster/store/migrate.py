@@ -33,7 +33,7 @@ class Schema:
         return f"schema_version_{self.name}"
 
 
-JOURNAL = Schema("journal", "0001")
+JOURNAL = Schema("journal", "0002")
 OPS = Schema("ops", "0005")
 
 

@@ -1,9 +1,9 @@
 """The operational store's schema, for SQLite and Postgres alike.
 
-``journal`` and ``kept_bodies`` live in ``journal.db``, all else in ``ops.db``; on Postgres they share a database.
-Times are UTC milliseconds in ``*_ms`` columns. Rows that the warehouse copies carry ``rev``, taken from one counter in
-the transaction that changes them: whoever has seen all rows up to a rev has missed none, because the counter's row is
-locked until commit.
+``journal``, ``kept_bodies`` and ``known_visitors`` live in ``journal.db``, all else in ``ops.db``; on Postgres they
+share a database. Times are UTC milliseconds in ``*_ms`` columns. Rows that the warehouse copies carry ``rev``, taken
+from one counter in the transaction that changes them: whoever has seen all rows up to a rev has missed none, because
+the counter's row is locked until commit.
 """
 
 from __future__ import annotations
@@ -76,6 +76,14 @@ kept_bodies = Table(
     Column("detail", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
+)
+
+known_visitors = Table(
+    "known_visitors",
+    journal_metadata,
+    Column("source", String(60), primary_key=True),
+    Column("visitor", String(200), primary_key=True),  # an id of the sender's: of a user, or of a browser
+    Column("email", String(320), nullable=False),
 )
 
 # --- ops.db --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,15 @@ from enrichment_dagster.errors import ConfigurationError
 LOCATION = "enrichment"
 _OTHER_SENSORS = 4  # beside those of the lanes
 _SENSOR_THREADS = 4 + 2 * (len(LANES) + _OTHER_SENSORS)
+# Of the emulated SendGrid: it signs with a key that a receiver does not have.
+_SENDGRID_PUBLIC_KEY = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE6vTDK0VANo/GE1RxrLEMfRjZwtDhuGuaL3hxOGzeTWC5X52V9e7evA2YgjXZS0MadgSeYWBNWnit"
+    "3TIYRx610Q=="
+)
+_SENDGRID_PRIVATE_KEY = (
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAHNhbmRib3ggc2VuZGdyaWQgc2lnbmluZyBrZXkgMDGhRANCAATq9MMrRUA2j8YT"
+    "VHGssQx9GNnC0OG4a5oveHE4bN5NYLlfnZX17t68DZiCNdlLQxp2BJ5hYE1aeK3dMhhHHrXR"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,18 @@ def sandbox_variables(ports: Ports) -> dict[str, str]:
         "SALESFORCE_CLIENT_SECRET": "sandbox-secret",
         "HUBSPOT_CLIENT_SECRET": "sandbox-hubspot-secret",
         "SALESFORCE_FLOW_SECRET": "sandbox-flow-secret",
+        "HUBSPOT_CUSTOM_CODE_SECRET": "sandbox-custom-code-secret",
+        "SEGMENT_SHARED_SECRET": "sandbox-segment-secret",
+        "SENDGRID_PUBLIC_KEY": _SENDGRID_PUBLIC_KEY,
+        "SENDGRID_PRIVATE_KEY": _SENDGRID_PRIVATE_KEY,
+        "POSTMARK_WEBHOOK_LOGIN": "sandbox:postmark-password",
+        "TWILIO_AUTH_TOKEN": "sandbox-twilio-token",
+        "CLAY_EVENTS_SECRET": "sandbox-clay-events-secret",
+        "G2_FORWARDER_SECRET": "sandbox-g2-secret",
+        "BOMBORA_FORWARDER_SECRET": "sandbox-bombora-secret",
+        "LINKEDIN_CLIENT_SECRET": "sandbox-linkedin-secret",
+        "CLOUDEVENTS_TOKEN": "sandbox-cloudevents-token",
+        "STANDARD_WEBHOOKS_SECRET": "whsec_c2FuZGJveC1zdGFuZGFyZC13ZWJob29rcy1zZWNyZXQ=",
         "ENRICH_API_KEY": "sandbox-enrich-key",
         "ENRICH_CALLBACK_SECRET": "whsec_c2FuZGJveC1lbnJpY2gtY2FsbGJhY2stc2VjcmV0",
         "ENRICHMENT_LOCAL_CALLBACKS": "1",

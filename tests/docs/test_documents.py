@@ -16,7 +16,7 @@ from support.demo import ROOT
 from enrichment_dagster.cli import COMMANDS, main
 from enrichment_dagster.settings import load_settings, missing_secrets
 
-LANGUAGES = {"bash", "sql", "python", "text", "yaml", "json", "mermaid"}
+LANGUAGES = {"bash", "sql", "python", "text", "yaml", "json", "mermaid", "javascript", "apex"}
 FORBIDDEN = (
     r"/(?:work|home|root|Users)/",
     r"pypi\.org|pythonhosted|artifactory|jfrog|/simple\b",

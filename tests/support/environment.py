@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
+from enrichment_dagster.supervise.environment import Ports, sandbox_variables
+
 SANDBOX_KEYS = {
     "APOLLO_API_KEY": "sandbox-apollo-key",
     "CLEARBIT_API_KEY": "sandbox-clearbit-key",
@@ -20,10 +22,13 @@ SANDBOX_KEYS = {
 _KEPT = ("ENRICHMENT_TEST_", "ENRICHMENT_REQUIRE_")
 
 
+_OURS = {*SANDBOX_KEYS, *sandbox_variables(Ports())}
+
+
 def is_ours(name: str) -> bool:
     if name.startswith(_KEPT):
         return False
-    return name.startswith(("ENRICHMENT_", "DAGSTER_")) or name.endswith("_BASE_URL") or name in SANDBOX_KEYS
+    return name.startswith(("ENRICHMENT_", "DAGSTER_")) or name.endswith("_BASE_URL") or name in _OURS
 
 
 def scrub(environ: MutableMapping[str, str]) -> None:

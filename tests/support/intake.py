@@ -15,8 +15,10 @@ from typing import Any
 from enrichment_dagster.domain.event import Event
 from enrichment_dagster.domain.triggers import TriggerRules, Triggers
 from enrichment_dagster.intake.hubspot import HubSpot
-from enrichment_dagster.intake.hubspot_signature import SignatureV3
+from enrichment_dagster.intake.proof.hubspot import SignatureV3
+from enrichment_dagster.intake.proof.shared_secret import SharedSecret
 from enrichment_dagster.intake.salesforce_flow import SalesforceFlow
+from enrichment_dagster.intake.sender import Parsed, RawRequest, Sender
 from enrichment_dagster.ports import KeptBody
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
@@ -25,6 +27,16 @@ URL = "https://enrich.example.com/webhooks/hubspot"
 HUBSPOT_SECRET = "test-client-secret-0001"
 FLOW_SECRET = "flow-secret-0001"
 LEADS = Triggers({"lead_created": TriggerRules()})
+ALL = Triggers(
+    {
+        "lead_created": TriggerRules(),
+        "contact_associated": TriggerRules(),
+        "opportunity_stage_changed": TriggerRules(),
+        "website_visit": TriggerRules(pages=("/pricing*",)),
+        "intent_signal": TriggerRules(min_score=60.0),
+        "data_quality": TriggerRules(problems=("hard_bounce", "disconnected", "job_change")),
+    }
+)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -42,7 +54,12 @@ def hubspot_sender(*secrets: str, url: str = URL, triggers: Triggers = LEADS) ->
 
 def flow_sender(*secrets: str, triggers: Triggers = LEADS) -> SalesforceFlow:
     keys = tuple(secret.encode() for secret in secrets or (FLOW_SECRET,))
-    return SalesforceFlow(keys, "X-Enrichment-Secret", "default", triggers)
+    return SalesforceFlow(SharedSecret(keys, "X-Enrichment-Secret"), triggers)
+
+
+def read(sender: Sender, body: bytes, headers: Mapping[str, str] = {}, query: str = "", now: datetime = NOW) -> Parsed:
+    """What a sender makes of a body, whoever sent it."""
+    return sender.parse(RawRequest("POST", headers, body, query), now)
 
 
 def signature(body: bytes, timestamp: str, secret: str = HUBSPOT_SECRET, url: str = URL) -> str:
@@ -148,9 +165,9 @@ async def asgi_call(
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
         "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
+        "path": path.partition("?")[0],
+        "raw_path": path.partition("?")[0].encode(),
+        "query_string": path.partition("?")[2].encode(),
         "root_path": "",
         "scheme": "http",
         "headers": raw_headers,

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from enrichment_dagster.cli.doctor.finding import Finding, fail, hint, ok, warn
 from enrichment_dagster.domain.config import EventTypeConfig
 from enrichment_dagster.errors import ConfigurationError
-from enrichment_dagster.settings import Settings, missing_secrets
+from enrichment_dagster.intake.registry import sender_urls
+from enrichment_dagster.settings import Settings, missing_secrets, waiting_senders
 
 _PLACEHOLDERS = ("enrich.example.com", "your-domain.my.salesforce.com")
 _OUTCOMES = ("enriched", "partial", "unchanged", "skipped", "failed")
@@ -26,7 +27,21 @@ def check_configuration(settings: Settings) -> Iterator[Finding]:
     yield from check_secrets(settings)
     yield from check_lanes(settings)
     yield from check_mappings(settings)
+    yield from check_senders(settings)
     yield from check_addresses(settings)
+
+
+def check_senders(settings: Settings) -> Iterator[Finding]:
+    """Say who may send events, and what those wait for that are not served yet."""
+    waiting = waiting_senders(settings)
+    served = [name for name in settings.config.intake.senders if name not in waiting]
+    if served:
+        yield ok("senders", ", ".join(served))
+    else:
+        yield fail("senders", "no sender is served", "add intake.hubspot, intake.salesforce_flow or another one")
+    if waiting:
+        missing = ", ".join(f"{name} ({variable})" for name, variable in waiting.items())
+        yield hint("senders", f"not served: {missing}", "set the variable in brackets of those that you use")
 
 
 def check_secrets(settings: Settings) -> Iterator[Finding]:
@@ -86,16 +101,10 @@ def _wanted(event_types: Iterable[EventTypeConfig]) -> set[str]:
 
 def check_addresses(settings: Settings) -> Iterator[Finding]:
     """Find the addresses of the example that nobody has replaced."""
-    from enrichment_dagster.intake.hubspot import HubSpot
-
-    crm, intake = settings.config.crm, settings.config.intake
-    places: dict[str, str] = {}
-    if intake.hubspot:
-        places["intake.hubspot.public_url"] = settings.public_url(HubSpot.path, intake.hubspot.public_url)
+    crm = settings.config.crm
+    places = {f"intake.{name}.public_url": url for name, url in sender_urls(settings).items()}
     if crm.salesforce:
         places["crm.salesforce.base_url"] = settings.base_url("salesforce", crm.salesforce.base_url)
-    if not intake.hubspot and not intake.salesforce_flow:
-        yield fail("senders", "no sender is configured", "add intake.hubspot or intake.salesforce_flow")
     untouched = {place: url for place, url in places.items() if urlsplit(url).hostname in _PLACEHOLDERS}
     for place, url in untouched.items():
         yield warn("addresses", f"{place} is still the example's: {url}", f"set {place} to yours")

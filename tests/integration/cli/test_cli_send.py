@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,8 +18,12 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from support.demo import free_ports
 from support.intake import SAMPLES
 from support.story import ROOT, Installation, call, environment
+
+from enrichment_dagster.cli.payloads import SAMPLES as SENT
+from enrichment_dagster.supervise.environment import Ports, sandbox_variables
 
 LEAD = ("--salesforce-lead", "00Q5f000001abcDEAQ", "--email", "jane@acme.com", "--company", "Acme")
 
@@ -40,8 +45,23 @@ class Gateway:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     home = tmp_path_factory.mktemp("gateway") / "home"
-    command = [sys.executable, "-m", "enrichment_dagster.gateway.main", "--port", "0"]
-    env = {**os.environ, **environment(home)}
+    with running(home, 0, environment(home)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def demo_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """As a demo has it: with the sandbox's keys, and its own address as the public one."""
+    home, port = tmp_path_factory.mktemp("demo") / "home", free_ports(1)[0]
+    keys = {**sandbox_variables(Ports(gateway=port)), "ENRICHMENT_HOME": str(home)}
+    with running(home, port, keys) as found:
+        yield found
+
+
+@contextmanager
+def running(home: Path, port: int, keys: Mapping[str, str]) -> Iterator[Gateway]:
+    command = [sys.executable, "-m", "enrichment_dagster.gateway.main", "--port", str(port)]
+    env = {**os.environ, **keys}
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         line = process.stdout.readline().decode()
@@ -79,6 +99,14 @@ def test_a_file_is_sent_as_it_is(gateway: Gateway, name: str) -> None:
     first = gateway.answer("--file", str(path))
     again = gateway.answer("--file", "-", stdin=path.read_bytes())
     assert (first["answer"]["accepted"], again["answer"]["duplicates"]) == (1, 1)
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_a_sample_of_every_sender(name: str, demo_gateway: Gateway) -> None:
+    """Signed with the keys of a demo; nothing of ours is in the environment."""
+    result = call({}, "send", "--sandbox", "--sender", name, "--url", demo_gateway.url)
+    assert result.exit_code == 0, result.output
+    assert "accepted 1" in result.stdout
 
 
 def test_another_secret_is_refused(gateway: Gateway) -> None:
@@ -187,7 +215,8 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
         ["--hubspot-contact", "1", *LEAD],
         ["--salesforce-lead", "short", "--email", "a@b.co"],
         ["--salesforce-lead", "00Q5f000001abcDEAQ"],
-        ["--hubspot-contact", "1", "--as", "hubspot"],
+        ["--sender", "nobody"],
+        ["--sender", "clay", "--salesforce-lead", "short"],
         ["--hubspot-contact", "0"],
         ["--hubspot-contact", "1", "--url", "gateway"],
     ],

@@ -89,7 +89,10 @@ def test_the_example_is_right_but_for_its_addresses(tmp_path: Path) -> None:
     findings = list(configuration.check_configuration(changed(tmp_path)))
     assert Level.FAIL not in levels(findings)
     told = {finding.check for finding in findings if finding.level is not Level.OK}
-    assert told <= {"addresses", "crm mapping", "lanes", "plans"}
+    assert told <= {"addresses", "crm mapping", "lanes", "plans", "senders"}
+    (waiting,) = [f for f in findings if f.check == "senders" and f.level is Level.HINT]
+    assert "sendgrid (SENDGRID_PUBLIC_KEY)" in waiting.found
+    assert "hubspot" not in waiting.found.replace("hubspot_custom_code", "")
 
 
 def test_own_addresses_are_fine(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from support.intake import NOW, URL, hubspot_headers, hubspot_sender, milliseconds, sample, signature
 
 from enrichment_dagster.errors import SignatureError
-from enrichment_dagster.intake.hubspot_signature import SignatureV3, signed_url
+from enrichment_dagster.intake.proof.hubspot import SignatureV3, signed_url
 from enrichment_dagster.intake.sender import RawRequest
 from enrichment_dagster.sandbox.signing import hubspot_signature_v3
 

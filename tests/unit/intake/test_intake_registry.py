@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.intake import NOW, hubspot_headers, sample, signature
+from support.intake import NOW, hubspot_headers, read, sample, signature
 
 from enrichment_dagster.errors import ConfigurationError, SignatureError
-from enrichment_dagster.intake.registry import build_senders
+from enrichment_dagster.intake.registry import SENDERS, build_senders
 from enrichment_dagster.intake.sender import RawRequest
-from enrichment_dagster.settings import load_settings
+from enrichment_dagster.settings import load_settings, waiting_senders
+from enrichment_dagster.supervise.environment import Ports, sandbox_variables
 
 PROJECT = Path(__file__).parents[3]
 BODY = sample("hubspot-webhook-contact-creation.json")
@@ -30,13 +31,54 @@ def settings(tmp_path):
 SECRETS = {"HUBSPOT_CLIENT_SECRET": "test-client-secret-0001", "SALESFORCE_FLOW_SECRET": "flow"}
 
 
-def test_configured_senders_are_built(settings):
-    senders = build_senders(settings(**SECRETS))
+def test_what_has_its_secret_is_served_the_rest_of_auto_waits(settings):
+    built = settings(**SECRETS)
+    senders = build_senders(built)
+    # A workflow signs with the secret of the app.
     assert {s.name: s.path for s in senders} == {
         "hubspot": "/webhooks/hubspot",
+        "hubspot_workflow": "/webhooks/hubspot/workflow",
         "salesforce_flow": "/webhooks/salesforce/flow",
     }
     senders[0].verify(RawRequest("POST", hubspot_headers(BODY), BODY), NOW)
+    waiting = waiting_senders(built)
+    assert {s.name for s in senders} | waiting.keys() == SENDERS.keys()
+    assert waiting["segment"] == "SEGMENT_SHARED_SECRET"
+    more = build_senders(settings(SEGMENT_SHARED_SECRET="s", **SECRETS))
+    assert "segment" in {s.name for s in more}
+
+
+def test_with_every_secret_every_sender_is_served(settings):
+    built = build_senders(settings(**sandbox_variables(Ports())))
+    assert {s.name for s in built} == SENDERS.keys()
+    assert len({s.path for s in built}) == len(built)
+
+
+def test_an_enabled_sender_needs_its_secret_and_a_disabled_one_is_not_built(settings):
+    def enable(enabled):
+        return lambda config: config["intake"]["segment"].update(enabled=enabled)
+
+    with pytest.raises(ConfigurationError, match="SEGMENT_SHARED_SECRET"):
+        build_senders(settings(enable(True), **SECRETS))
+    senders = build_senders(settings(enable(False), SEGMENT_SHARED_SECRET="s", **SECRETS))
+    assert "segment" not in {s.name for s in senders}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SENDGRID_PUBLIC_KEY", "not base64!"),
+        ("SENDGRID_PUBLIC_KEY", "c2hvcnQ="),
+        ("STANDARD_WEBHOOKS_SECRET", "whsec_c2hvcnQ="),
+        ("STANDARD_WEBHOOKS_SECRET", "no-prefix"),
+    ],
+)
+def test_a_secret_of_the_wrong_form_is_told_without_being_shown(settings, variable, value):
+    with pytest.raises(ConfigurationError) as caught:
+        build_senders(settings(**{variable: value}, **SECRETS))
+    (problem,) = caught.value.problems
+    assert problem.startswith(variable)
+    assert value not in problem
 
 
 def test_all_missing_secrets_are_named_at_once(settings):
@@ -59,6 +101,7 @@ def test_one_of_two_secrets_is_enough(settings):
 
 def test_a_sender_that_is_left_out_is_not_built(settings):
     senders = build_senders(settings(lambda c: c["intake"].pop("hubspot"), SALESFORCE_FLOW_SECRET="flow"))
+    assert "hubspot" not in {s.name for s in senders}
     assert [s.name for s in senders] == ["salesforce_flow"]
 
 
@@ -77,4 +120,4 @@ def test_without_a_trigger_for_leads_nothing_is_enriched(settings):
         config["event_types"]["company_added"] = config["event_types"].pop("lead_created")
 
     sender = build_senders(settings(rename, **SECRETS))[0]
-    assert sender.parse(BODY, NOW).events[0].skip_reason == "unsupported_event_type"
+    assert read(sender, BODY).events[0].skip_reason == "unsupported_event_type"

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from support.intake import FLOW_SECRET, NOW, encode, flow_body, flow_headers, flow_sender, sample
+from support.intake import FLOW_SECRET, NOW, encode, flow_body, flow_headers, flow_sender, read, sample
 
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.errors import PayloadError, SignatureError
@@ -12,7 +12,7 @@ from enrichment_dagster.intake.sender import RawRequest
 
 
 def one(**changes):
-    parsed = flow_sender().parse(encode(flow_body(**changes)), NOW)
+    parsed = read(flow_sender(), encode(flow_body(**changes)))
     assert not parsed.rejects
     (event,) = parsed.events
     return event
@@ -20,13 +20,13 @@ def one(**changes):
 
 def reason_of(value):
     with pytest.raises(PayloadError) as caught:
-        flow_sender().parse(value if isinstance(value, bytes) else encode(value), NOW)
+        read(flow_sender(), value if isinstance(value, bytes) else encode(value))
     assert caught.value.status == 400
     return caught.value.reason
 
 
 def test_the_documented_body_is_a_created_lead():
-    (event,) = flow_sender().parse(sample("salesforce-flow-http-callout.json"), NOW).events
+    (event,) = read(flow_sender(), sample("salesforce-flow-http-callout.json")).events
     assert event.event_type == "lead_created"
     assert event.source == "salesforce_flow"
     assert event.subject == RecordRef("salesforce", "lead", "00Q5g00000AbCdEEAX")
@@ -140,7 +140,7 @@ def test_a_body_that_is_no_object_is_refused(value):
 
 def test_an_array_of_objects_is_read_element_by_element():
     batch = [flow_body(), 5, flow_body(lead_id="0016000000Ap9Yw"), flow_body(lead_id="")]
-    parsed = flow_sender().parse(encode(batch), NOW)
+    parsed = read(flow_sender(), encode(batch))
     assert [e.subject.record_id for e in parsed.events] == ["00Q5g00000AbCdEEAX", "0016000000Ap9YwAAJ"]
     assert [r.reason for r in parsed.rejects] == ["not_an_object", "bad_lead_id"]
 

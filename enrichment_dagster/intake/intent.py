@@ -1,0 +1,36 @@
+"""An intent signal in one form, whatever its vendor calls company, topic and strength."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from enrichment_dagster.domain.triggers import INTENT_SIGNAL
+from enrichment_dagster.errors import PayloadError
+from enrichment_dagster.intake.crm_record import crm_record
+from enrichment_dagster.intake.elements import Element
+from enrichment_dagster.intake.fact import Fact
+from enrichment_dagster.intake.subjects import account_by_domain, clean_domain
+
+
+def intent_fact(
+    row: Element,
+    *,
+    domain: str,
+    occurred_at: datetime,
+    identity: tuple[str | int, ...],
+    attributes: Mapping[str, Any],
+    number: str = "",
+) -> Fact:
+    """Return the fact of a vendor's row; the account is the CRM record that the row names, else the domain's.
+
+    Raises:
+        PayloadError: ``bad_domain``, ``bad_record_id``.
+    """
+    account = clean_domain(domain)
+    if not account:
+        raise PayloadError("bad_domain", "no domain of a company")
+    subject = crm_record(row) or account_by_domain(account)
+    said = {**attributes, "domain": account}
+    return Fact(INTENT_SIGNAL, subject, occurred_at, (account, *identity), said, number)
