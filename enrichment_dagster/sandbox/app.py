@@ -14,7 +14,7 @@ from enrichment_dagster.sandbox.clearbit import Clearbit
 from enrichment_dagster.sandbox.competitors import Competitors
 from enrichment_dagster.sandbox.control import Control
 from enrichment_dagster.sandbox.faults import Behaviour
-from enrichment_dagster.sandbox.hubspot import HubSpot
+from enrichment_dagster.sandbox.hubspot_routes import hubspot_routes
 from enrichment_dagster.sandbox.hunter import Hunter
 from enrichment_dagster.sandbox.openai import OpenAI
 from enrichment_dagster.sandbox.people_data_labs import PeopleDataLabs
@@ -32,6 +32,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CONTROL_PREFIX = "/_sandbox/"
 _SETTLED = (200, 404)  # What a vendor in the background may still be working on; a refusal comes at once.
 _SALESFORCE_VERSION = re.compile(r"^/salesforce/services/data/v\d{2}\.0/")
+_HUBSPOT_RECORD = re.compile(r"^(/hubspot/crm/v4/objects/[a-z]+/)[^/]+(/associations/)")
 
 
 class SandboxApp:
@@ -49,8 +50,8 @@ class SandboxApp:
             **OpenAI(config).routes(),
             **Clay(config, world, state.clay_tables, state.callbacks).routes(),
             **Competitors(config, world).routes(),
-            **HubSpot(config, state.hubspot).routes(),
-            **Salesforce(state.sessions, state.salesforce).routes(),
+            **hubspot_routes(config, state.stores, state.links),
+            **Salesforce(state.sessions, state.stores).routes(),
         }
         self._windows: dict[tuple[str, float], FixedWindow] = {}
         self._control = Control(state)
@@ -74,8 +75,12 @@ class SandboxApp:
         await _send(send, response)
 
     def _find(self, request: Request) -> Endpoint | None:
-        """The endpoint of a request; remembers the path segment, last or last but one, that a route leaves open."""
+        """The endpoint of a request; remembers the path segment, last or last but one, that a route leaves open.
+
+        A Salesforce version and the record of a HubSpot association are open in any case.
+        """
         path = _SALESFORCE_VERSION.sub("/salesforce/services/data/v*/", request.path)
+        path = _HUBSPOT_RECORD.sub(r"\1*\2", path)
         endpoint = self._routes.get((request.method, path))
         if endpoint is None:
             head, _, tail = path.rpartition("/")

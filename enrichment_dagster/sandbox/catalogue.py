@@ -8,11 +8,12 @@ Kind = Literal["text", "number", "integer", "boolean", "datetime"]
 
 @dataclass(frozen=True, slots=True)
 class CrmField:
-    """One field: its type, its longest text, whether a client may write it."""
+    """One field: its type, its longest text, whether a client may write it, what it may hold (empty: anything)."""
 
     kind: Kind = "text"
     length: int = 255
     writable: bool = True
+    choices: frozenset[str] = frozenset()
 
 
 _TEXT = CrmField()
@@ -104,4 +105,113 @@ SALESFORCE_LEAD: dict[str, CrmField] = {
     "Enriched_At__c": _MOMENT,
     "Lead_Score__c": _NUMBER,
     "ICP_Tier__c": _TEXT,
+}
+
+# What HubSpot companies and deals have beside the three properties that HubSpot keeps itself.
+_HUBSPOT_KEPT: dict[str, CrmField] = {
+    "hs_object_id": _FIXED,
+    "createdate": _FIXED_MOMENT,
+    "hs_lastmodifieddate": _FIXED_MOMENT,
+}
+
+HUBSPOT_COMPANY: dict[str, CrmField] = {
+    **_HUBSPOT_KEPT,
+    **dict.fromkeys(
+        (
+            "name", "domain", "website", "phone", "address", "city", "state", "zip", "country", "description",
+            "founded_year", "linkedin_company_page", "hubspot_owner_id", "lifecyclestage",
+            "industry_detail", "technologies", "funding_stage", "key_executives", "key_contacts", "competitors",
+            "recent_news", "intent_topics", "enrichment_status", "enrichment_missing_fields",
+        ),
+        _HUBSPOT_TEXT,
+    ),
+    # A part of HubSpot's list of 147; any other text is refused.
+    "industry": CrmField(choices=frozenset({"COMPUTER_SOFTWARE", "INDUSTRIAL_AUTOMATION", "FINANCIAL_SERVICES"})),
+    **dict.fromkeys(
+        ("numberofemployees", "annualrevenue", "total_money_raised", "employee_growth", "intent_score"), _NUMBER
+    ),
+    "enriched_at": _MOMENT,
+}  # fmt: skip
+
+HUBSPOT_DEAL: dict[str, CrmField] = {
+    **_HUBSPOT_KEPT,
+    **dict.fromkeys(
+        (
+            "dealname", "dealstage", "pipeline", "dealtype", "hubspot_owner_id", "description",
+            "account_executives", "account_competitors", "account_news", "enrichment_status",
+            "enrichment_missing_fields",
+        ),
+        _HUBSPOT_TEXT,
+    ),
+    "amount": _NUMBER,
+    "closedate": _MOMENT,
+    "enriched_at": _MOMENT,
+}  # fmt: skip
+
+_SALESFORCE_KEPT: dict[str, CrmField] = {
+    "Id": _FIXED,
+    "IsDeleted": CrmField("boolean", writable=False),
+    "CreatedDate": _FIXED_MOMENT,
+    "LastModifiedDate": _FIXED_MOMENT,
+    "SystemModstamp": _FIXED_MOMENT,
+    "OwnerId": CrmField(length=18),
+    "Description": _LONG,
+    "Enrichment_Status__c": _TEXT,
+    "Enrichment_Missing_Fields__c": _LONG,
+    "Enriched_At__c": _MOMENT,
+}
+
+SALESFORCE_CONTACT: dict[str, CrmField] = {
+    **_SALESFORCE_KEPT,
+    "Name": _FIXED,
+    "AccountId": CrmField(length=18),
+    "Email": CrmField(length=80),
+    "FirstName": CrmField(length=40),
+    "LastName": CrmField(length=80),
+    "Title": CrmField(length=128),
+    "Department": CrmField(length=80),
+    "Phone": CrmField(length=40),
+    "MobilePhone": CrmField(length=40),
+    "MailingCity": CrmField(length=40),
+    "MailingState": CrmField(length=80),
+    "MailingCountry": CrmField(length=80),
+    "LinkedIn_URL__c": _TEXT,
+    "Seniority__c": _TEXT,
+    "Email_Verification_Status__c": _TEXT,
+}
+
+SALESFORCE_ACCOUNT: dict[str, CrmField] = {
+    **_SALESFORCE_KEPT,
+    "Name": _TEXT,
+    "Website": _TEXT,
+    "Industry": _TEXT,
+    "NumberOfEmployees": CrmField("integer"),
+    "AnnualRevenue": _NUMBER,
+    "Phone": CrmField(length=40),
+    "BillingCity": CrmField(length=40),
+    "BillingState": CrmField(length=80),
+    "BillingCountry": CrmField(length=80),
+    "LinkedIn_URL__c": _TEXT,
+    "Funding_Stage__c": _TEXT,
+    **dict.fromkeys(
+        ("Founded_Year__c", "Total_Funding__c", "Employee_Growth__c", "Intent_Score__c"), _NUMBER
+    ),
+    **dict.fromkeys(
+        (
+            "Tech_Stack__c", "Key_Executives__c", "Key_Contacts__c", "Competitors__c", "Recent_News__c",
+            "Intent_Topics__c",
+        ),
+        _LONG,
+    ),
+}  # fmt: skip
+
+SALESFORCE_OPPORTUNITY: dict[str, CrmField] = {
+    **_SALESFORCE_KEPT,
+    "Name": CrmField(length=120),
+    "AccountId": CrmField(length=18),
+    "StageName": CrmField(length=40),
+    "Amount": _NUMBER,
+    "Probability": _NUMBER,
+    "CloseDate": _TEXT,
+    **dict.fromkeys(("Account_Executives__c", "Account_Competitors__c", "Account_News__c"), _LONG),
 }

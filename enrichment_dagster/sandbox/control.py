@@ -5,23 +5,17 @@ from dataclasses import fields
 from typing import Any
 
 from enrichment_dagster.sandbox.callbacks import is_loopback
-from enrichment_dagster.sandbox.catalogue import HUBSPOT_CONTACT, SALESFORCE_LEAD
-from enrichment_dagster.sandbox.crm_store import CrmStore, Record, iso_ms
+from enrichment_dagster.sandbox.control_crm import CRM_PATHS, ControlError, CrmControl
+from enrichment_dagster.sandbox.crm_links import PRIMARY
+from enrichment_dagster.sandbox.crm_store import Record, iso_ms
 from enrichment_dagster.sandbox.echo import EchoTarget
 from enrichment_dagster.sandbox.faults import FaultPlanError, parse_plan
-from enrichment_dagster.sandbox.hubspot import as_strings
 from enrichment_dagster.sandbox.salesforce_ids import normalise
 from enrichment_dagster.sandbox.state import SandboxState
-from enrichment_dagster.sandbox.subjects import Person
 from enrichment_dagster.sandbox.wire import Request, Response, json_response
 
-MAX_BULK = 100_000
 _PREFIX = "/_sandbox/"
 _ECHO_FIELDS = {field.name for field in fields(EchoTarget)}
-
-
-class ControlError(ValueError):
-    """The control request makes no sense; the text says why."""
 
 
 class Control:
@@ -29,7 +23,7 @@ class Control:
 
     def __init__(self, state: SandboxState) -> None:
         self._state = state
-        self._next_person = {"hubspot": 0, "salesforce": 0}
+        self._crm = CrmControl(state)
         self._calls: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("GET", "health"): self._health,
             ("GET", "counters"): lambda _: state.counters.as_data(),
@@ -37,8 +31,7 @@ class Control:
             ("GET", "faults"): lambda _: state.plan.as_data(),
             ("PUT", "faults"): self._replace_faults,
             ("PUT", "hubspot/echo"): self._replace_echo,
-            ("POST", "hubspot/contacts"): lambda request: self._create("hubspot", request),
-            ("POST", "salesforce/leads"): lambda request: self._create("salesforce", request),
+            **{("POST", path): self._crm.creating(place) for path, place in CRM_PATHS.items()},
             ("POST", "salesforce/expire-sessions"): lambda _: {"expired": state.sessions.expire_all()},
             ("GET", "crm/writes"): self._writes,
             ("GET", "clay/tables"): lambda _: state.clay_tables.as_data(),
@@ -75,8 +68,7 @@ class Control:
         if chosen.get("counters"):
             self._state.counters.reset()
         if chosen.get("crm"):
-            self._state.clear_crm()
-            self._next_person = dict.fromkeys(self._next_person, 0)
+            self._crm.reset()
         return {"reset": sorted(name for name in ("counters", "crm") if chosen.get(name))}
 
     def _replace_faults(self, request: Request) -> dict[str, Any]:
@@ -97,84 +89,26 @@ class Control:
         since = request.query.get("since", "0")
         return {"writes": self._state.writes.as_data(int(since) if since.isdigit() else 0)}
 
-    def _store(self, system: str) -> CrmStore:
-        stores = {"hubspot": self._state.hubspot, "salesforce": self._state.salesforce}
-        return stores[system]
-
     def _records(self, parts: list[str]) -> dict[str, Any]:
-        """GET crm/{system}/records and crm/{system}/records/{id}."""
+        """GET crm/{system}/records (contacts or leads) and crm/{system}/records/{id} (of any kind)."""
         if len(parts) not in (3, 4) or parts[2] != "records":
             raise KeyError("/".join(parts))
-        store = self._store(parts[1])
+        stores = {place: store for place, store in self._state.stores.items() if place[0] == parts[1]}
+        if not stores:
+            raise KeyError(parts[1])
         if len(parts) == 3:
-            return {"count": len(store.records), "ids": list(store.records)}
+            people = self._state.hubspot if parts[1] == "hubspot" else self._state.salesforce
+            return {"count": len(people.records), "ids": list(people.records)}
         wanted = normalise(parts[3]) or parts[3] if parts[1] == "salesforce" else parts[3]
-        return _as_data(store.records[wanted])
+        for store in stores.values():
+            if wanted in store.records:
+                return _as_data(store.records[wanted]) | self._company_of(store.kind, wanted)
+        raise KeyError(wanted)
 
-    def _create(self, system: str, request: Request) -> dict[str, Any]:
-        """Create records as a form, a list import or an API client would, without counting or logging it.
-
-        Body: {"properties": {...}}, {"person": index}, {"count": n}, or properties together with one of the others.
-        The answer lists the records; of a single one the fields also stand at the top.
-        """
-        body = request.json_object
-        properties = body.get("properties") or {}
-        if not isinstance(properties, dict):
-            raise ControlError("properties is an object")
-        known = HUBSPOT_CONTACT if system == "hubspot" else SALESFORCE_LEAD
-        unknown = sorted(set(properties) - set(known))
-        if unknown:
-            raise ControlError(f"{system} has no field {', '.join(unknown)}")
-        made = [self._create_one(system, index, properties) for index in self._chosen(system, body)]
-        return {**made[0], "records": made} if len(made) == 1 else {"records": made}
-
-    def _chosen(self, system: str, body: dict[str, Any]) -> list[int | None]:
-        """The people to create records for; None for one that is given by its properties alone."""
-        if "person" in body:
-            if not isinstance(body["person"], int):
-                raise ControlError("person is an index into the world")
-            return [body["person"]]
-        if "count" not in body:
-            if not body.get("properties"):
-                raise ControlError("give properties, person or count")
-            return [None]
-        count = body["count"]
-        if not isinstance(count, int) or not 1 <= count <= MAX_BULK:
-            raise ControlError(f"count is a number from 1 to {MAX_BULK}")
-        first = self._next_person[system]
-        self._next_person[system] = first + count
-        return list(range(first, first + count))
-
-    def _create_one(self, system: str, index: int | None, properties: dict[str, Any]) -> dict[str, Any]:
-        person = None if index is None else self._state.world.person(index)
-        typed = _typed_form(system, person) if person else {}
-        fields = typed | properties
-        record = self._store(system).create(as_strings(fields) if system == "hubspot" else fields)
-        return {
-            "id": record.id,
-            "email": record.fields.get("email" if system == "hubspot" else "Email"),
-            "company": record.fields.get("company" if system == "hubspot" else "Company"),
-            "person": person.index if person else None,
-            "created_ms": record.created_ms,
-        }
-
-
-def _typed_form(system: str, person: Person) -> dict[str, Any]:
-    """What a person types into a form: name, address, employer."""
-    if system == "hubspot":
-        return {
-            "email": person.email,
-            "firstname": person.first_name,
-            "lastname": person.last_name,
-            "company": person.typed_company,
-        }
-    return {
-        "Email": person.email,
-        "FirstName": person.first_name,
-        "LastName": person.last_name,
-        "Company": person.typed_company,
-        "LeadSource": "Web",
-    }
+    def _company_of(self, kind: str, record_id: str) -> dict[str, Any]:
+        """The primary company of a HubSpot record that has one; Salesforce keeps it in a field."""
+        found = self._state.links.primary(kind, record_id) if kind in PRIMARY else None
+        return {"company": found} if found else {}
 
 
 def _as_data(record: Record) -> dict[str, Any]:

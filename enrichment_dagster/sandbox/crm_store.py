@@ -1,7 +1,7 @@
 """The records an emulated CRM holds, and the log of every write it accepted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from enrichment_dagster.sandbox.wire import now_ms
 
 @dataclass(slots=True)
 class Record:
-    """One contact or lead. `fields` holds only what has ever been set."""
+    """One record. `fields` holds only what has ever been set."""
 
     id: str
     fields: dict[str, Any]
@@ -24,6 +24,7 @@ class Write:
 
     seq: int
     system: str
+    kind: str
     id: str
     field: str
     old: Any
@@ -39,16 +40,16 @@ Changes = Sequence[tuple[str, Any, Any]]
 class WriteLog:
     """Append-only log of accepted writes of all systems; ``tell`` hears of each of them."""
 
-    def __init__(self, tell: Callable[[str, str, Changes], None]) -> None:
+    def __init__(self, tell: Callable[[tuple[str, str], str, Changes], None]) -> None:
         self._writes: list[Write] = []
         self._tell = tell
 
-    def append(self, system: str, record_id: str, changes: Changes, trace: str | None) -> None:
-        """Log the changes of one accepted write."""
-        self._tell(system, record_id, changes)
+    def append(self, place: tuple[str, str], record_id: str, changes: Changes, trace: str | None) -> None:
+        """Log the changes of one accepted write to a record of a system and kind."""
+        self._tell(place, record_id, changes)
         at = iso_ms(now_ms())
         for name, old, new in changes:
-            self._writes.append(Write(len(self._writes) + 1, system, record_id, name, old, new, at, trace))
+            self._writes.append(Write(len(self._writes) + 1, *place, record_id, name, old, new, at, trace))
 
     def as_data(self, since: int = 0) -> list[dict[str, Any]]:
         """The writes after a sequence number, for JSON."""
@@ -60,14 +61,18 @@ class WriteLog:
 
 
 class CrmStore:
-    """The records of one system. Ids are never used twice within a process, not even after a reset."""
+    """The records of one kind. Ids are never used twice within a process, not even after a reset."""
 
-    def __init__(self, system: str, email_field: str, new_id: Callable[[], str], log: WriteLog) -> None:
+    def __init__(
+        self, system: str, kind: str, new_id: Callable[[], str], log: WriteLog, *, email_field: str = ""
+    ) -> None:
         self.system = system
+        self.kind = kind
         self._email_field = email_field
         self._new_id = new_id
         self._log = log
         self.records: dict[str, Record] = {}
+        self._kept: tuple[Record, ...] = ()
         self._by_email: dict[str, str] = {}
 
     def create(self, fields: Mapping[str, Any]) -> Record:
@@ -87,16 +92,23 @@ class CrmStore:
         """Accept a write and log it field by field."""
         before = record.fields
         self._log.append(
-            self.system, record.id, [(name, before.get(name), value) for name, value in changes.items()], trace
+            (self.system, self.kind),
+            record.id,
+            [(name, before.get(name), value) for name, value in changes.items()],
+            trace,
         )
         before.update(changes)
         record.updated_ms = max(now_ms(), record.updated_ms + 1)
         if self._email_field in changes:
             self._index(record)
 
-    def clear(self) -> None:
-        """Delete all records."""
-        self.records.clear()
+    def keep(self) -> None:
+        """Let the present records be those that a reset goes back to."""
+        self._kept = tuple(replace(record, fields=dict(record.fields)) for record in self.records.values())
+
+    def reset(self) -> None:
+        """Delete all records but those of the start, which are as they were then."""
+        self.records = {record.id: replace(record, fields=dict(record.fields)) for record in self._kept}
         self._by_email.clear()
 
     def _index(self, record: Record) -> None:

@@ -17,7 +17,6 @@ from enrichment_dagster.sandbox.wire import now_ms
 DELIVERY = "hubspot.webhook"
 MOST_EVENTS = 100
 _PORTAL, _APP = 62515, 54321
-_KINDS = {"hubspot": "contact"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,10 @@ class Echo:
         self._waiting: list[dict[str, Any]] = []
         self._numbers = count(1)
 
-    def note(self, system: str, record_id: str, changes: Iterable[tuple[str, Any, Any]]) -> None:
+    def note(self, place: tuple[str, str], record_id: str, changes: Iterable[tuple[str, Any, Any]]) -> None:
         """Owe an event for each property (name, old value, new value) of a HubSpot record that has changed."""
-        target, kind = self.target, _KINDS.get(system)
-        if target is None or kind is None:
+        target, (system, kind) = self.target, place
+        if target is None or system != "hubspot":
             return
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._send)

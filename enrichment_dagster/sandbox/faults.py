@@ -25,6 +25,9 @@ import yaml
 
 from enrichment_dagster.sandbox.chance import chance
 
+_OBJECT_CALLS = ("read", "update", "batch_read", "batch_update", "search")
+_ASSOCIATION_CALLS = ("read", "put", "label", "batch_read")
+
 ENDPOINTS = (
     "apollo.people_match",
     "apollo.people_bulk_match",
@@ -51,8 +54,11 @@ ENDPOINTS = (
     "hubspot.contact_update",
     "hubspot.batch_read",
     "hubspot.batch_update",
+    "hubspot.contact_search",
+    *(f"hubspot.{kind}_{call}" for kind in ("company", "deal") for call in _OBJECT_CALLS),
+    *(f"hubspot.{kind}_association_{call}" for kind in ("contact", "deal") for call in _ASSOCIATION_CALLS),
     "salesforce.token",
-    "salesforce.lead_update",
+    *(f"salesforce.{kind}_update" for kind in ("lead", "contact", "account", "opportunity")),
     "salesforce.collections_update",
     "salesforce.query",
 )

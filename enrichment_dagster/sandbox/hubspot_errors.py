@@ -21,7 +21,7 @@ def unauthorized() -> Response:
 
 
 def not_found(headers: tuple[Header, ...] = ()) -> Response:
-    """404: no such contact."""
+    """404: no such record."""
     body = {"status": "error", "message": "resource not found", "correlationId": new_uuid()}
     return json_response(404, body | {"category": "OBJECT_NOT_FOUND"}, *headers)
 
@@ -62,8 +62,14 @@ def _problem(name: str, value: object, known: CrmField | None) -> tuple[str, str
         return "READ_ONLY_VALUE", f'"{name}" is a read only property; its value cannot be set.'
     if isinstance(value, dict | list):
         return "INVALID_TYPE", f'Property "{name}" cannot be an object or a list'
-    if known.kind == "number" and value not in (None, "") and not _is_number(value):
+    return _misfit(name, value, known) if value not in (None, "") else None
+
+
+def _misfit(name: str, value: object, known: CrmField) -> tuple[str, str] | None:
+    if known.kind == "number" and not _is_number(value):
         return "INVALID_LONG", f"{value} was not a valid long."
+    if known.choices and value not in known.choices:
+        return "INVALID_OPTION", f"{value} was not one of the allowed options"
     if isinstance(value, str) and len(value) > known.length:
         return "PROPERTY_VALUE_TOO_LONG", f'Property "{name}" is longer than {known.length} characters'
     return None
@@ -77,23 +83,24 @@ def _is_number(value: object) -> bool:
     return True
 
 
-def missing_objects(ids: list[str]) -> dict[str, Any]:
+def missing_objects(ids: list[str], kind: str) -> dict[str, Any]:
     """The one StandardError of a batch read for all ids that are unknown."""
-    message = "Could not get some CONTACT objects, they may be deleted or not exist. Check that ids are valid."
-    return _standard_error("OBJECT_NOT_FOUND", message, {"ids": ids}, [])
+    message = f"Could not get some {kind.upper()} objects, they may be deleted or not exist. Check that ids are valid."
+    return standard_error("OBJECT_NOT_FOUND", message, {"ids": ids}, [])
 
 
-def trace_error(record_id: str, trace: object, problems: list[dict[str, Any]]) -> dict[str, Any]:
+def trace_error(record_id: str, kind: str, trace: object, problems: list[dict[str, Any]]) -> dict[str, Any]:
     """The StandardError of one input of a batch update, with the trace id the input carried."""
     context: dict[str, Any] = {"ids": [record_id]}
     if trace is not None:
         context["objectWriteTraceId"] = [str(trace)]
     if problems:
-        return _standard_error("VALIDATION_ERROR", problems[0]["message"], context, problems)
-    return _standard_error("OBJECT_NOT_FOUND", "CONTACT object not found", context, [])
+        return standard_error("VALIDATION_ERROR", problems[0]["message"], context, problems)
+    return standard_error("OBJECT_NOT_FOUND", f"{kind.upper()} object not found", context, [])
 
 
-def _standard_error(category: str, message: str, context: dict[str, Any], errors: list[Any]) -> dict[str, Any]:
+def standard_error(category: str, message: str, context: dict[str, Any], errors: list[Any]) -> dict[str, Any]:
+    """One error of a batch that went through in part."""
     return {
         "status": "error",
         "category": category,

@@ -1,4 +1,4 @@
-"""Salesforce REST: token, Lead update, sObject Collections update, SOQL query.
+"""Salesforce REST: token, update of one record, sObject Collections update, SOQL query.
 
 Shapes: Salesforce REST API Developer Guide, Connect REST API quickstart (client credentials). Every API version is
 accepted in the path; the router writes it as `v*`.
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from enrichment_dagster.sandbox.catalogue import SALESFORCE_LEAD
+from enrichment_dagster.sandbox.crm_kinds import KINDS, CrmKind
 from enrichment_dagster.sandbox.crm_store import CrmStore, Record
 from enrichment_dagster.sandbox.salesforce_errors import (
     failed_result,
@@ -23,7 +23,7 @@ from enrichment_dagster.sandbox.salesforce_errors import (
     token_problem,
 )
 from enrichment_dagster.sandbox.salesforce_ids import normalise
-from enrichment_dagster.sandbox.salesforce_query import LeadQueries
+from enrichment_dagster.sandbox.salesforce_query import Queries
 from enrichment_dagster.sandbox.salesforce_session import Sessions
 from enrichment_dagster.sandbox.soql import SoqlError
 from enrichment_dagster.sandbox.wire import Endpoint, Header, Request, Response, bearer, json_response
@@ -35,23 +35,29 @@ DATA = "/salesforce/services/data/v*/"
 
 _QUOTED_ID = re.compile(r"'([0-9A-Za-z]{15,18})'")
 
-Planned = tuple[Record, dict[str, Any]]
+_SOBJECTS: Mapping[str, CrmKind] = {kind.path: kind for kind in KINDS.values() if kind.system == "salesforce"}
+
+Planned = tuple[CrmStore, Record, dict[str, Any]]
 
 
 class Salesforce:
     """Answers Salesforce's REST calls from a CRM store."""
 
-    def __init__(self, sessions: Sessions, store: CrmStore) -> None:
-        self._store = store
+    def __init__(self, sessions: Sessions, stores: Mapping[tuple[str, str], CrmStore]) -> None:
+        self._stores = {name: stores["salesforce", kind.name] for name, kind in _SOBJECTS.items()}
         self._sessions = sessions
-        self._queries = LeadQueries(store)
+        self._queries = Queries(self._stores)
         self._calls = 0
 
     def routes(self) -> dict[tuple[str, str], Endpoint]:
         """Method and path of each call; a trailing `/` stands for any one last segment."""
-        update = Endpoint(
-            "salesforce.lead_update", self.update, _lead_subject, self._sessions.owner, fault, throttled, locked_record
-        )
+        updates = {
+            ("PATCH", f"{DATA}sobjects/{name}/"): Endpoint(
+                f"salesforce.{kind.name}_update", self.update, _record_subject, self._sessions.owner, fault,
+                throttled, locked_record,
+            )
+            for name, kind in _SOBJECTS.items()
+        }  # fmt: skip
         collections = Endpoint(
             "salesforce.collections_update", self.update_collection, _collection_subjects, self._sessions.owner, fault,
             throttled, locked_collection,
@@ -61,7 +67,7 @@ class Salesforce:
             ("POST", "/salesforce/services/oauth2/token"): Endpoint(
                 "salesforce.token", self.token, key=_client_id, error=token_fault, throttled=throttled
             ),
-            ("PATCH", f"{DATA}sobjects/Lead/"): update,
+            **updates,
             ("PATCH", f"{DATA}composite/sobjects"): collections,
             ("GET", f"{DATA}query"): query,
             ("GET", f"{DATA}query/"): query,
@@ -77,22 +83,23 @@ class Salesforce:
         return json_response(200, self._sessions.open(form["client_id"], request.header(b"host")))
 
     def update(self, request: Request) -> Response:
-        """PATCH one Lead: 204 without a body."""
+        """PATCH one record: 204 without a body."""
         headers, refused = self._opening(request)
         if refused:
             return refused
-        lead_id = normalise(request.tail)
-        record = self._store.records.get(lead_id) if lead_id else None
+        sobject = request.path.rpartition("/")[0].rpartition("/")[2]
+        record_id = normalise(request.tail)
+        record = self._stores[sobject].records.get(record_id) if record_id else None
         if record is None:
             return problem(404, "NOT_FOUND", "The requested resource does not exist", headers=headers)
         changes = request.json
         if not isinstance(changes, dict):
             return problem(400, "JSON_PARSER_ERROR", "The HTTP entity body is required, but this request has none.",
                            headers=headers)  # fmt: skip
-        wrong = field_problem(changes, SALESFORCE_LEAD)
+        wrong = self._wrong(sobject, changes)
         if wrong:
             return problem(400, wrong["statusCode"], wrong["message"], wrong["fields"], headers)
-        self._store.update(record, changes)
+        self._stores[sobject].update(record, _stored(changes))
         return Response(204, b"", headers)
 
     def update_collection(self, request: Request) -> Response:
@@ -129,26 +136,36 @@ class Salesforce:
     def _plan(self, record: Mapping[str, Any]) -> Planned | dict[str, Any]:
         """The write one record of a collection asks for, or the result that refuses it."""
         attributes = record.get("attributes")
-        if not isinstance(attributes, dict) or attributes.get("type") != "Lead":
+        sobject = str(attributes.get("type")) if isinstance(attributes, dict) else ""
+        if sobject not in _SOBJECTS:
             return failed_result("INVALID_TYPE", "sObject type is missing or not supported.")
         given = record.get("id", record.get("Id"))
-        lead_id = normalise(given) if isinstance(given, str) else None
-        if lead_id is None:
+        record_id = normalise(given) if isinstance(given, str) else None
+        if record_id is None:
             return failed_result("MALFORMED_ID", f"bad id {given}", ["Id"])
         changes = {name: value for name, value in record.items() if name not in ("attributes", "id", "Id")}
-        wrong = field_problem(changes, SALESFORCE_LEAD)
+        wrong = self._wrong(sobject, changes)
         if wrong:
             return failed_result(wrong["statusCode"], wrong["message"], wrong["fields"])
-        found = self._store.records.get(lead_id)
+        found = self._stores[sobject].records.get(record_id)
         if found is None:
             return failed_result("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
-        return found, changes
+        return self._stores[sobject], found, _stored(changes)
+
+    def _wrong(self, sobject: str, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The first thing wrong with a write, as {statusCode, message, fields}."""
+        found = field_problem(changes, sobject, _SOBJECTS[sobject].fields)
+        account = changes.get("AccountId")
+        if found is None and account is not None and normalise(account) not in self._stores["Account"].records:
+            message = "invalid cross reference id"
+            return {"statusCode": "INVALID_CROSS_REFERENCE_KEY", "message": message, "fields": ["AccountId"]}
+        return found
 
     def _apply(self, plan: Planned | dict[str, Any]) -> dict[str, Any]:
         if isinstance(plan, dict):
             return plan
-        record, changes = plan
-        self._store.update(record, changes)
+        store, record, changes = plan
+        store.update(record, changes)
         return {"id": record.id, "success": True, "errors": []}
 
     def _opening(self, request: Request) -> tuple[tuple[Header, ...], Response | None]:
@@ -171,7 +188,13 @@ def _client_id(request: Request) -> str:
     return request.form.get("client_id", "")
 
 
-def _lead_subject(request: Request) -> tuple[str, ...]:
+def _stored(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A write as it is kept: references have their long form."""
+    account = changes.get("AccountId")
+    return {**changes, **({"AccountId": normalise(account)} if isinstance(account, str) else {})}
+
+
+def _record_subject(request: Request) -> tuple[str, ...]:
     return (normalise(request.tail) or request.tail,)
 
 

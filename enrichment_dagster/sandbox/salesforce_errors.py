@@ -58,19 +58,19 @@ def locked_collection(request: Request) -> Response:
     return json_response(200, [failed_result("UNABLE_TO_LOCK_ROW", _LOCKED + record_id) for record_id in ids])
 
 
-def field_problem(changes: Mapping[str, Any], catalogue: Mapping[str, CrmField]) -> dict[str, Any] | None:
+def field_problem(changes: Mapping[str, Any], sobject: str, known: Mapping[str, CrmField]) -> dict[str, Any] | None:
     """The first thing wrong with the fields of one write, as {statusCode, message, fields}."""
     for name, value in changes.items():
-        found = _problem(name, value, catalogue.get(name))
+        found = _problem(name, value, sobject, known.get(name))
         if found is not None:
             code, message, fields = found
             return {"statusCode": code, "message": message, "fields": fields}
     return None
 
 
-def _problem(name: str, value: object, known: CrmField | None) -> tuple[str, str, list[str]] | None:
+def _problem(name: str, value: object, sobject: str, known: CrmField | None) -> tuple[str, str, list[str]] | None:
     if known is None:
-        return "INVALID_FIELD", f"No such column '{name}' on sobject of type Lead", []
+        return "INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject}", []
     if not known.writable:
         message = (
             f"Unable to create/update fields: {name}. Please check the security settings of this field and verify "

@@ -11,7 +11,8 @@ _SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FIFTEEN = re.compile(r"[0-9A-Za-z]{15}")
 _EIGHTEEN = re.compile(r"[0-9A-Za-z]{15}[A-Z0-5]{3}")
-LEAD_PREFIX = "00Q5g00000"
+PREFIXES = {"Lead": "00Q5g00000", "Contact": "0035g00000", "Account": "0015g00000", "Opportunity": "0065g00000"}
+"""What the ids of each kind of record begin with: the kind, the instance, zeros."""
 
 
 def checksum(fifteen: str) -> str:
@@ -29,10 +30,11 @@ def normalise(record_id: str) -> str | None:
     return None
 
 
-class LeadIds:
-    """Hands out new Lead ids in order."""
+class RecordIds:
+    """Hands out new ids of one kind of record in order."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, sobject: str, first: int) -> None:
+        self._prefix = PREFIXES[sobject]
         self._numbers = count(first)
 
     def __call__(self) -> str:
@@ -41,5 +43,5 @@ class LeadIds:
         for _ in range(5):
             number, digit = divmod(number, 62)
             tail = _BASE62[digit] + tail
-        fifteen = LEAD_PREFIX + tail
+        fifteen = self._prefix + tail
         return fifteen + checksum(fifteen)

@@ -1,16 +1,19 @@
-"""Runs parsed SOQL over the Lead records and pages the result."""
+"""Runs parsed SOQL over the records of one kind and pages the result."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import count
 from typing import Any
 
-from enrichment_dagster.sandbox.catalogue import SALESFORCE_LEAD
+from enrichment_dagster.sandbox.crm_kinds import KINDS
 from enrichment_dagster.sandbox.crm_store import CrmStore, Record, iso_ms
 from enrichment_dagster.sandbox.salesforce_ids import normalise
 from enrichment_dagster.sandbox.soql import Condition, Query, SoqlError, parse
 
 PAGE = 2000
 _LOCATOR = "01g5g00000"
+_TABLES = {kind.path: kind.fields for kind in KINDS.values() if kind.system == "salesforce"}
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "=": lambda left, right: left == right,
     "<": lambda left, right: left < right,
@@ -20,17 +23,17 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-class LeadQueries:
-    """Answers queries over one store of Lead records; open cursors are kept until read to the end."""
+class Queries:
+    """Answers queries over the stores of all kinds, by sObject name; open cursors are kept until read to the end."""
 
-    def __init__(self, store: CrmStore) -> None:
-        self._store = store
+    def __init__(self, stores: Mapping[str, CrmStore]) -> None:
+        self._stores = stores
         self._numbers = count(1)
         self._cursors: dict[str, tuple[Query, list[Record]]] = {}
 
     def first_page(self, text: str, version: str) -> dict[str, Any]:
         """Run a query; raises SoqlError."""
-        query = parse(text, SALESFORCE_LEAD)
+        query = parse(text, _TABLES)
         records = self._select(query)
         cursor = f"{_LOCATOR}{next(self._numbers):05d}AAA"
         if len(records) > PAGE:
@@ -57,38 +60,53 @@ class LeadQueries:
         return body
 
     def _select(self, query: Query) -> list[Record]:
-        records = self._candidates(query.conditions)
-        for condition in query.conditions:
-            records = [record for record in records if _matches(record, condition)]
+        records = self._candidates(query)
+        for one_of in query.conditions:
+            records = [record for record in records if any(_matches(record, condition) for condition in one_of)]
         if query.order_by:
             name = query.order_by
             records.sort(key=lambda record: _sort_key(value_of(record, name)), reverse=query.descending)
         return records if query.limit is None else records[: query.limit]
 
-    def _candidates(self, conditions: tuple[Condition, ...]) -> list[Record]:
+    def _candidates(self, query: Query) -> list[Record]:
         """By id when the query names ids, else every record."""
-        for condition in conditions:
-            if condition.field == "Id":
-                found = (self._store.records.get(_checked_id(text)) for text in sorted(condition.texts))
+        store = self._stores[query.table]
+        for condition, *others in query.conditions:
+            if condition.field == "Id" and not others:
+                found = (store.records.get(_checked_id(text)) for text in sorted(condition.texts))
                 return [record for record in found if record]
-        return list(self._store.records.values())
+        return list(store.records.values())
 
 
 def _checked_id(text: str) -> str:
-    lead_id = normalise(text)
-    if lead_id is None:
+    record_id = normalise(text)
+    if record_id is None:
         raise SoqlError("INVALID_QUERY_FILTER_OPERATOR", f"invalid ID field: {text}")
-    return lead_id
+    return record_id
 
 
 def _matches(record: Record, condition: Condition) -> bool:
     if condition.field == "Id":
-        return True  # Chosen by id already.
-    if condition.field == "Email":
-        email = str(record.fields.get("Email") or "").lower()
-        return any(email == text.lower() for text in condition.texts)
+        return record.id in {_checked_id(text) for text in condition.texts}
+    if condition.sign == "LIKE":
+        stored = str(record.fields.get(condition.field) or "")
+        return any(_pattern(text).fullmatch(stored) for text in condition.texts)
+    if condition.sign == "IS":
+        return bool(value_of(record, condition.field)) is condition.flag
+    if condition.sign == "IN":
+        stored = str(record.fields.get(condition.field) or "").lower()
+        return any(stored == text.lower() for text in condition.texts)
     moment = record.created_ms if condition.field == "CreatedDate" else record.updated_ms
     return _COMPARE[condition.sign](moment, condition.moment_ms)
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """A LIKE pattern: % stands for any text, _ for one character, each of them for itself behind a backslash."""
+    parts = re.findall(r"\\.|[%_]|[^%_\\]+", text)
+    signs = {"%": ".*", "_": "."}
+    found = (signs.get(part) or re.escape(part.removeprefix("\\")) for part in parts)
+    return re.compile("".join(found), re.IGNORECASE | re.DOTALL)
 
 
 def _sort_key(value: object) -> tuple[bool, str]:
@@ -96,18 +114,19 @@ def _sort_key(value: object) -> tuple[bool, str]:
 
 
 def value_of(record: Record, name: str) -> Any:
-    """One field of a Lead as the REST API gives it; null when never set."""
+    """One field of a record as the REST API gives it; null when never set."""
     computed = _COMPUTED.get(name)
     return computed(record) if computed else record.fields.get(name)
 
 
 _COMPUTED: dict[str, Callable[[Record], Any]] = {
     "Id": lambda record: record.id,
-    "Name": lambda record: " ".join(
-        str(record.fields[part]) for part in ("FirstName", "LastName") if record.fields.get(part)
+    "Name": lambda record: (
+        record.fields.get("Name")
+        or " ".join(str(record.fields[part]) for part in ("FirstName", "LastName") if record.fields.get(part))
     ),
     "IsDeleted": lambda _: False,
-    "IsConverted": lambda _: False,
+    "IsConverted": lambda record: bool(record.fields.get("IsConverted")),
     "CreatedDate": lambda record: _moment(record.created_ms),
     "LastModifiedDate": lambda record: _moment(record.updated_ms),
     "SystemModstamp": lambda record: _moment(record.updated_ms),
@@ -120,5 +139,6 @@ def _moment(milliseconds: int) -> str:
 
 
 def _row(record: Record, query: Query, version: str) -> dict[str, Any]:
-    attributes = {"type": "Lead", "url": f"/services/data/{version}/sobjects/Lead/{record.id}"}
+    url = f"/services/data/{version}/sobjects/{query.table}/{record.id}"
+    attributes = {"type": query.table, "url": url}
     return {"attributes": attributes, **{name: value_of(record, name) for name in query.fields}}

@@ -1,10 +1,14 @@
-"""A small strict reader of the SOQL that a client of Lead records needs.
+"""A small strict reader of the SOQL that a client of leads, contacts, accounts and opportunities needs.
 
     SELECT f1, f2 FROM Lead
-      [WHERE cond [AND cond ...]] [ORDER BY field [ASC|DESC]] [LIMIT n]
-    cond: (Id|Email) = 'x' | (Id|Email) IN ('x', ...) | (SystemModstamp|CreatedDate|LastModifiedDate) <op> 2026-..Z
+      [WHERE part [AND part ...]] [ORDER BY field [ASC|DESC]] [LIMIT n]
+    part: cond | (cond [OR cond ...])
+    cond: text = 'x' | text IN ('x', ...) | text LIKE 'x%' | (IsConverted|IsDeleted) = false
+        | (SystemModstamp|CreatedDate|LastModifiedDate) <op> 2026-..Z
+    text: Id, Email, Phone, MobilePhone, Website, AccountId
 
-Everything else is refused, with the error codes of the Salesforce REST API.
+Everything else is refused, with the error codes of the Salesforce REST API. A LIKE pattern keeps its backslashes before
+% and _, which there mean themselves.
 """
 
 import re
@@ -20,7 +24,8 @@ _TOKEN = re.compile(
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_.]*)|(?P<number>\d+)|(?P<sign><=|>=|[<>=(),]))"
 )
 _MOMENTS = ("SystemModstamp", "CreatedDate", "LastModifiedDate")
-_TEXTS = ("Id", "Email")
+_TEXTS = ("Id", "Email", "Phone", "MobilePhone", "Website", "AccountId")
+_FLAGS = ("IsConverted", "IsDeleted")
 
 
 class SoqlError(Exception):
@@ -33,37 +38,42 @@ class SoqlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison: texts for = and IN, a moment in epoch ms for the rest."""
+    """One comparison: texts for = and IN and LIKE, a flag for IS, a moment in epoch ms for the rest."""
 
     field: str
     sign: str
     texts: frozenset[str] = frozenset()
     moment_ms: float = 0.0
+    flag: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query."""
+    """A parsed query: each of the conditions has to hold, of one with several parts any of these."""
 
+    table: str
     fields: tuple[str, ...]
-    conditions: tuple[Condition, ...]
+    conditions: tuple[tuple[Condition, ...], ...]
     order_by: str | None
     descending: bool
     limit: int | None
 
 
-def parse(text: str, catalogue: Mapping[str, CrmField]) -> Query:
-    """Read a query over Lead; raises SoqlError."""
-    return _Reader(text, {name.lower(): name for name in catalogue}).query()
+def parse(text: str, tables: Mapping[str, Mapping[str, CrmField]]) -> Query:
+    """Read a query over one of the tables; raises SoqlError."""
+    return _Reader(text, tables).query()
 
 
 class _Reader:
     """Reads the tokens of one query from left to right."""
 
-    def __init__(self, text: str, known: Mapping[str, str]) -> None:
+    def __init__(self, text: str, tables: Mapping[str, Mapping[str, CrmField]]) -> None:
         self._tokens = _tokens(text)
         self._at = 0
-        self._known = known
+        self._tables = {name.lower(): name for name in tables}
+        self._fields = tables
+        self._table = ""
+        self._known: dict[str, str] = {}
 
     def query(self) -> Query:
         self._keyword("SELECT")
@@ -72,28 +82,44 @@ class _Reader:
             names.append(self._word())
         self._keyword("FROM")
         table = self._word()
-        if table.lower() != "lead":
+        if table.lower() not in self._tables:
             raise SoqlError("INVALID_TYPE", f"sObject type '{table}' is not supported.")
+        self._table = self._tables[table.lower()]
+        self._known = {name.lower(): name for name in self._fields[self._table]}
         fields = tuple(self._field(name) for name in names)
         conditions = self._conditions()
         order_by, descending = self._order()
         limit = int(self._kind("number")) if self._skip("LIMIT") else None
         if self._at != len(self._tokens):
             self._fail()
-        return Query(fields, conditions, order_by, descending, limit)
+        return Query(self._table, fields, conditions, order_by, descending, limit)
 
-    def _conditions(self) -> tuple[Condition, ...]:
-        found: list[Condition] = []
+    def _conditions(self) -> tuple[tuple[Condition, ...], ...]:
+        found: list[tuple[Condition, ...]] = []
         if self._skip("WHERE"):
-            found.append(self._condition())
+            found.append(self._part())
             while self._skip("AND"):
-                found.append(self._condition())
+                found.append(self._part())
         return tuple(found)
+
+    def _part(self) -> tuple[Condition, ...]:
+        if not self._skip("("):
+            return (self._condition(),)
+        one_of = [self._condition()]
+        while self._skip("OR"):
+            one_of.append(self._condition())
+        self._keyword(")")
+        return tuple(one_of)
 
     def _condition(self) -> Condition:
         name = self._field(self._word())
         if name in _TEXTS:
+            if self._skip("LIKE"):
+                return Condition(name, "LIKE", texts=frozenset((_unquoted(self._kind("string"), kept="%_"),)))
             return Condition(name, "IN", texts=self._text_set())
+        if name in _FLAGS:
+            self._keyword("=")
+            return Condition(name, "IS", flag=self._flag())
         if name not in _MOMENTS:
             raise SoqlError("MALFORMED_QUERY", f"the sandbox cannot filter by {name}")
         sign = self._kind("sign")
@@ -105,6 +131,12 @@ class _Reader:
         except ValueError as error:
             raise SoqlError("MALFORMED_QUERY", f"unexpected token: '{literal}'") from error
         return Condition(name, sign, moment_ms=moment.timestamp() * 1000)
+
+    def _flag(self) -> bool:
+        flag = self._skip("TRUE")
+        if not flag:
+            self._keyword("FALSE")
+        return flag
 
     def _text_set(self) -> frozenset[str]:
         if self._skip("="):
@@ -132,8 +164,8 @@ class _Reader:
         if known is None:
             raise SoqlError(
                 "INVALID_FIELD",
-                f"No such column '{name}' on entity 'Lead'. If you are attempting to use a custom field, be sure to "
-                "append the '__c' after the custom field name.",
+                f"No such column '{name}' on entity '{self._table}'. If you are attempting to use a custom field, be "
+                "sure to append the '__c' after the custom field name.",
             )
         return known
 
@@ -174,5 +206,6 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return tokens
 
 
-def _unquoted(literal: str) -> str:
-    return re.sub(r"\\(.)", r"\1", literal[1:-1])
+def _unquoted(literal: str, kept: str = "") -> str:
+    """The text of a literal; before the characters of `kept` a backslash stays."""
+    return re.sub(r"\\(.)", lambda found: found[0] if found[1] in kept else found[1], literal[1:-1])

@@ -1,20 +1,17 @@
 """What one sandbox holds: the world, its CRMs' records, Clay's tables, counters, the fault plan, owed callbacks."""
 
-from itertools import count
-
 from enrichment_dagster.sandbox.callbacks import Callbacks
 from enrichment_dagster.sandbox.clay_tables import ClayTables
 from enrichment_dagster.sandbox.config import SandboxConfig
 from enrichment_dagster.sandbox.counters import Counters
+from enrichment_dagster.sandbox.crm_kinds import KINDS
+from enrichment_dagster.sandbox.crm_links import Links
+from enrichment_dagster.sandbox.crm_seed import seed
 from enrichment_dagster.sandbox.crm_store import CrmStore, WriteLog
 from enrichment_dagster.sandbox.echo import Echo
 from enrichment_dagster.sandbox.faults import FaultPlan
-from enrichment_dagster.sandbox.salesforce_ids import LeadIds
 from enrichment_dagster.sandbox.salesforce_session import Sessions
 from enrichment_dagster.sandbox.world import World
-
-# HubSpot ids are int64; these do not fit int32, as those of a real capture.
-HUBSPOT_FIRST_ID = 332_507_000_000
 
 
 class SandboxState:
@@ -30,12 +27,21 @@ class SandboxState:
         self.sessions = Sessions(config)
         self.echo = Echo(self.callbacks)
         self.writes = WriteLog(self.echo.note)
-        hubspot_ids = count(HUBSPOT_FIRST_ID + config.first_record)
-        self.hubspot = CrmStore("hubspot", "email", lambda: str(next(hubspot_ids)), self.writes)
-        self.salesforce = CrmStore("salesforce", "Email", LeadIds(config.first_record), self.writes)
+        self.links = Links(self.writes)
+        self.stores = {
+            place: CrmStore(*place, kind.new_ids(config.first_record), self.writes, email_field=kind.email_field)
+            for place, kind in KINDS.items()
+        }
+        self.hubspot = self.stores["hubspot", "contact"]
+        self.salesforce = self.stores["salesforce", "lead"]
+        self.accounts = seed(self.world, self.stores, self.links)
+        for store in self.stores.values():
+            store.keep()
+        self.links.keep()
 
     def clear_crm(self) -> None:
-        """Delete all CRM records and the log of their writes. Ids go on counting."""
-        self.hubspot.clear()
-        self.salesforce.clear()
+        """Back to the companies and deals of the start, without any write. Ids go on counting."""
+        for store in self.stores.values():
+            store.reset()
+        self.links.reset()
         self.writes.clear()

@@ -134,6 +134,26 @@ async def test_refusals_are_not_billed_and_write_nothing(client, set_faults, kin
     assert await client.writes() == []
 
 
+def object_calls(base):
+    return [
+        ("GET", f"{base}/1", None),
+        ("PATCH", f"{base}/1", {"properties": {}}),
+        ("POST", f"{base}/batch/read", {"inputs": [{"id": "1"}]}),
+        ("POST", f"{base}/batch/update", {"inputs": [{"id": "1", "properties": {}}]}),
+        ("POST", f"{base}/search", {}),
+    ]
+
+
+def association_calls(base, kind):
+    of_record = f"{base}/objects/{kind}/1/associations"
+    return [
+        ("GET", f"{of_record}/companies", None),
+        ("PUT", f"{of_record}/default/companies/2", None),
+        ("PUT", f"{of_record}/companies/2", [{"associationTypeId": 1}]),
+        ("POST", f"{base}/associations/{kind}/companies/batch/read", {"inputs": [{"id": "1"}]}),
+    ]
+
+
 def calls(contact_id):
     return [
         ("POST", "/apollo/api/v1/people/match", {"email": DANA}),
@@ -161,8 +181,14 @@ def calls(contact_id):
         ("PATCH", f"{CONTACTS}/{contact_id}", {"properties": {"city": "x"}}),
         ("POST", f"{CONTACTS}/batch/read", {"inputs": [{"id": contact_id}]}),
         ("POST", f"{CONTACTS}/batch/update", {"inputs": [{"id": contact_id, "properties": {"city": "x"}}]}),
+        ("POST", f"{CONTACTS}/search", {}),
+        *(call for kind in ("companies", "deals") for call in object_calls(f"/hubspot/crm/v3/objects/{kind}")),
+        *(call for kind in ("contacts", "deals") for call in association_calls("/hubspot/crm/v4", kind)),
         ("POST", "/salesforce/services/oauth2/token", None),
-        ("PATCH", "/salesforce/services/data/v62.0/sobjects/Lead/00Q5g0000000001EAA", {"Title": "x"}),
+        *(
+            ("PATCH", f"/salesforce/services/data/v62.0/sobjects/{kind}/0015g0000000001AAA", {"Description": "x"})
+            for kind in ("Lead", "Contact", "Account", "Opportunity")
+        ),
         ("PATCH", "/salesforce/services/data/v62.0/composite/sobjects", {"records": []}),
         ("GET", "/salesforce/services/data/v62.0/query?q=SELECT+Id+FROM+Lead", None),
     ]

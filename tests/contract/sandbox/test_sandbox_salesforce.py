@@ -4,7 +4,7 @@ import pytest
 
 from enrichment_dagster.sandbox import SandboxConfig, parse_plan, running_sandbox
 from enrichment_dagster.sandbox.catalogue import SALESFORCE_LEAD
-from enrichment_dagster.sandbox.salesforce_ids import LeadIds, checksum, normalise
+from enrichment_dagster.sandbox.salesforce_ids import RecordIds, checksum, normalise
 from enrichment_dagster.sandbox.soql import SoqlError, parse
 
 TOKEN = "/salesforce/services/oauth2/token"
@@ -88,7 +88,7 @@ def records(*ids, **fields):
 
 async def test_collections_keep_order_and_succeed_in_part(client):
     made = [(await client.create("salesforce/leads", person=index))["id"] for index in range(2)]
-    ids = [made[0], LeadIds(99_999_999)(), "bad id", made[1][:15]]
+    ids = [made[0], RecordIds("Lead", 99_999_999)(), "bad id", made[1][:15]]
     status, body, _ = await client.salesforce("PATCH", "composite/sobjects", json={"records": records(*ids, Title="x")})
     assert status == 200
     assert [result["success"] for result in body] == [True, False, False, True]
@@ -143,7 +143,10 @@ async def test_query_by_id_email_and_moment(client):
         ("SELECT Id FROM Lead WHERE SystemModstamp > 2026-99-99T00:00:00Z", "MALFORMED_QUERY"),
         ("SELECT Id FROM Lead WHERE Id IN ('oops')", "INVALID_QUERY_FILTER_OPERATOR"),
         ("SELECT Nope FROM Lead", "INVALID_FIELD"),
-        ("SELECT Id FROM Contact", "INVALID_TYPE"),
+        ("SELECT Id FROM Case", "INVALID_TYPE"),
+        ("SELECT Id FROM Lead WHERE (Email = 'a' OR Phone = 'b'", "MALFORMED_QUERY"),
+        ("SELECT Id FROM Lead WHERE Email = 'a' OR Phone = 'b'", "MALFORMED_QUERY"),
+        ("SELECT IsConverted FROM Account", "INVALID_FIELD"),
     ],
 )
 async def test_refused_queries(client, query, code):
@@ -154,7 +157,7 @@ async def test_refused_queries(client, query, code):
 async def test_bad_query_locator_and_too_long_uri(client):
     status, body, _ = await client.salesforce("GET", "query/01gNOPE-2000")
     assert (status, body[0]["errorCode"]) == (400, "INVALID_QUERY_LOCATOR")
-    ids = ",".join(f"'{LeadIds(number)()}'" for number in range(1000))
+    ids = ",".join(f"'{RecordIds('Lead', number)()}'" for number in range(1000))
     assert (await client.soql(f"SELECT Id FROM Lead WHERE Id IN ({ids})"))[0] == 414
 
 
@@ -173,12 +176,69 @@ def test_ids():
     assert normalise("00Q5g00000AbCdEEAV") == "00Q5g00000AbCdEEAV"
     assert normalise("00Q5g00000AbCdEEAX") is None
     assert normalise("short") is None
-    assert len({LeadIds(number)() for number in range(200)}) == 200
+    assert len({RecordIds("Lead", number)() for number in range(200)}) == 200
 
 
 def test_soql_reads_quotes_and_case():
-    query = parse("select id, email from lead where id in ('a', 'O\\'Neil')", SALESFORCE_LEAD)
-    assert query.fields == ("Id", "Email")
-    assert query.conditions[0].texts == {"a", "O'Neil"}
+    tables = {"Lead": SALESFORCE_LEAD}
+    query = parse("select id, email from lead where id in ('a', 'O\\'Neil')", tables)
+    assert (query.table, query.fields) == ("Lead", ("Id", "Email"))
+    assert query.conditions[0][0].texts == {"a", "O'Neil"}
     with pytest.raises(SoqlError):
-        parse("select id from lead limit x", SALESFORCE_LEAD)
+        parse("select id from lead limit x", tables)
+
+
+async def test_every_kind_of_record_is_read_and_updated(client, sandbox):
+    company = sandbox.world.all_companies[0]
+    account = sandbox.state.accounts.companies["salesforce", 0]
+    opportunity = sandbox.state.accounts.deals["salesforce", 0]
+    contact = (await client.create("salesforce/contacts", person=0))["id"]
+    updates = [
+        {"attributes": {"type": "Account"}, "id": account, "NumberOfEmployees": 640},
+        {"attributes": {"type": "Contact"}, "id": contact, "Title": "VP"},
+        {"attributes": {"type": "Opportunity"}, "id": opportunity, "Account_News__c": "x"},
+        {"attributes": {"type": "Contact"}, "id": account, "Title": "no contact has this id"},
+    ]
+    _, results, _ = await client.salesforce("PATCH", "composite/sobjects", json={"records": updates})
+    assert [item["success"] for item in results] == [True, True, True, False]
+    for kind, record, wanted in (
+        ("Account", account, {"Name": company.name, "NumberOfEmployees": 640}),
+        ("Contact", contact, {"AccountId": account, "Title": "VP"}),
+        ("Opportunity", opportunity, {"AccountId": account, "Account_News__c": "x", "StageName": "Prospecting"}),
+    ):
+        _, body, _ = await client.soql(f"SELECT {', '.join(wanted)} FROM {kind} WHERE Id = '{record}'")
+        [row] = body["records"]
+        assert (row["attributes"]["type"], {name: row[name] for name in wanted}) == (kind, wanted)
+    assert {(write["kind"], write["id"]) for write in await client.writes()} == {
+        ("account", account), ("contact", contact), ("opportunity", opportunity),
+    }  # fmt: skip
+
+
+async def test_an_account_that_does_not_exist_is_refused(client, sandbox):
+    contact = (await client.create("salesforce/contacts", person=0))["id"]
+    there, gone = sandbox.state.accounts.companies["salesforce", 7][:15], "0015g00000zzzzzAAA"
+    for account, status in ((gone, 400), (there, 204)):
+        found, _, _ = await client.salesforce("PATCH", f"sobjects/Contact/{contact}", json={"AccountId": account})
+        assert found == status
+    _, body, _ = await client.soql(f"SELECT AccountId FROM Contact WHERE Id = '{contact}'")
+    assert body["records"][0]["AccountId"][:15] == there
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("(Website LIKE 'acme.com%' OR Website LIKE '%.acme.com%')", {"a", "b"}),
+        ("Website LIKE '%/acme.co_%'", {"c"}),
+        ("Website LIKE '%100\\%%'", {"d"}),
+        ("(Phone IN ('1', '2') OR Website = 'ACME.com') AND IsDeleted = false", {"a", "d"}),
+        ("IsDeleted = true", set()),
+    ],
+)
+async def test_conditions_of_texts(client, condition, found):
+    sites = {"a": "acme.com", "b": "https://www.acme.com/", "c": "http://acme.com", "d": "100%_x"}
+    for name, site in sites.items():
+        properties = {"Name": f"site {name}", "Website": site, "Phone": "1" if name == "d" else "9"}
+        await client.create("salesforce/accounts", properties=properties)
+    status, body, _ = await client.soql(f"SELECT Name FROM Account WHERE {condition}")
+    assert status == 200, body
+    assert {row["Name"].removeprefix("site ") for row in body["records"] if row["Name"][:5] == "site "} == found
