@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from enrichment_dagster.domain.dispatch import BatchState, Claim, DueGroup
+from enrichment_dagster.domain.edges import Edge
 from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.fields import FieldValue, RejectedValue, Value
@@ -219,6 +220,15 @@ class CrmFailure:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which records are looked for: those of a kind that hold a value in any of these properties."""
+
+    object_type: str
+    by: Literal["email", "phone", "domain"]  # what the values are: addresses, E.164 numbers, registrable domains
+    properties: tuple[str, ...]
+
+
 class Crm(Protocol):
     """A CRM that is read and written in batches of any size; the adapter cuts them to the vendor's limits."""
 
@@ -234,6 +244,16 @@ class Crm(Protocol):
 
         Raises:
             CrmError: the CRM as a whole did not answer (down, throttled, unauthorized).
+        """
+        ...
+
+    async def find(
+        self, search: Search, values: Sequence[str], properties: Sequence[str]
+    ) -> Mapping[str, Sequence[CrmRecord]]:
+        """Return the records that hold each value, the last changed first; a value that nobody holds is absent.
+
+        Raises:
+            CrmError: the CRM as a whole did not answer.
         """
         ...
 
@@ -263,6 +283,22 @@ class RecordMapper(Protocol):
 
     def properties(self, ref: RecordRef) -> Sequence[str]:
         """Return the properties to read of such a record."""
+        ...
+
+    def link(self, ref: RecordRef) -> str | None:
+        """Return the property that holds the id of the record's company; None for records without one.
+
+        It is read and written like any other. In an outbox entry it may hold a company's subject, ``domain:acme.com``:
+        the delivery finds that company's record.
+        """
+        ...
+
+    def company(self, ref: RecordRef, company_id: Any) -> RecordRef | None:
+        """Return the record of the company that ``company_id`` names in the same CRM; None where it is of no use."""
+        ...
+
+    def searches(self, system: str, subject: RecordRef) -> Sequence[Search]:
+        """Return how the records of a ``person`` or ``account`` subject are looked for in a CRM, the best way first."""
         ...
 
     def known(self, ref: RecordRef, properties: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -552,7 +588,7 @@ class Enrichment:
 
     item: WorkItem
     outcome: Outcome
-    reason: str  # why it was skipped or failed; empty otherwise
+    reason: str  # why it was skipped or failed, or why no record is told of it; empty otherwise
     started_at: datetime
     values: tuple[FieldValue, ...] = ()  # the chosen one of each field: new, or what the CRM had
     alternatives: tuple[FieldValue, ...] = ()  # what others said of the same fields
@@ -566,6 +602,13 @@ class Enrichment:
     follow_up: FollowUp | None = None
     outbox: OutboxEntry | None = None
     routing: RoutingDecision | None = None
+    more_outbox: tuple[OutboxEntry, ...] = ()  # what other records are told, such as the company's
+    edges: tuple[Edge, ...] = ()
+
+    @property
+    def owed(self) -> tuple[OutboxEntry, ...]:
+        """Return everything that records are told."""
+        return self.more_outbox if self.outbox is None else (self.outbox, *self.more_outbox)
 
 
 @dataclass(frozen=True, slots=True)

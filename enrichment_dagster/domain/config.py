@@ -384,7 +384,7 @@ class RoutingProperties(_Model):
 
 
 class StatusProperties(_Model):
-    """The CRM properties that say how the enrichment went; they are always written."""
+    """The CRM properties that say how the enrichment went; they are always written to the event's own record."""
 
     status: str
     missing_fields: str
@@ -403,7 +403,7 @@ class CrmObjectConfig(_Model):
     """One kind of record: our field names to the CRM's property names."""
 
     mapping: dict[str, str]
-    status: StatusProperties
+    status: StatusProperties | None = Field(default=None, description="Of contacts and leads it must be there.")
     consent: ConsentConfig | None = Field(default=None, description="Leave it out where consent is kept elsewhere.")
     routing: RoutingProperties = RoutingProperties()
 
@@ -417,7 +417,7 @@ class HubSpotConfig(_Model):
         default=None, description="Of the app that the token belongs to: its changes are known as ours."
     )
     timeout_seconds: Seconds = 10.0
-    objects: dict[Literal["contact"], CrmObjectConfig]
+    objects: dict[Literal["contact", "company", "deal"], CrmObjectConfig]
 
 
 class SalesforceConfig(_Model):
@@ -429,7 +429,7 @@ class SalesforceConfig(_Model):
     api_version: Annotated[str, Field(pattern=r"^v\d+\.\d$")] = "v62.0"
     client_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "enrichment-dagster"
     timeout_seconds: Seconds = 10.0
-    objects: dict[Literal["lead"], CrmObjectConfig]
+    objects: dict[Literal["lead", "contact", "account", "opportunity"], CrmObjectConfig]
 
 
 class CrmConfig(_Model):

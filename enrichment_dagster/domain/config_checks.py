@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from enrichment_dagster.domain.expressions import compared_with
-from enrichment_dagster.domain.fields import FIELDS, GROUPS
+from enrichment_dagster.domain.fields import FIELDS, GROUPS, Level
+from enrichment_dagster.domain.records import Role, role_of_kind
 
 Place = tuple[str | int, ...]
 Problem = tuple[Place, str]
@@ -34,7 +35,7 @@ def problems_between(raw: Any) -> Iterator[Problem]:
             yield ("providers", provider, *place), message
     for system, crm in _entries(raw, "crm"):
         for kind, config in _entries(crm, "objects"):
-            for place, message in _crm_object(config):
+            for place, message in _crm_object(config, role_of_kind(kind)):
                 yield ("crm", system, "objects", kind, *place), message
     for place, message in _sent_types(raw):
         yield ("intake", *place), message
@@ -124,13 +125,24 @@ def _provider(config: Any) -> Iterator[Problem]:
                 yield ("lookups", name, "values", field), f"no field is called {field}; known are {', '.join(FIELDS)}"
 
 
-def _crm_object(config: Any) -> Iterator[Problem]:
+_NEEDED: Mapping[Role, tuple[str, str]] = {
+    Role.PERSON: ("email", "without it no record can be enriched"),
+    Role.COMPANY: ("company_domain", "without it no record can be found or enriched"),
+}
+
+
+def _crm_object(config: Any, role: Role | None) -> Iterator[Problem]:
     mapping = dict(_entries(config, "mapping"))
     for name in mapping:
         if name not in FIELDS:
             yield ("mapping", name), f"no field is called {name}; known are {', '.join(FIELDS)}"
-    if mapping and "email" not in mapping:
-        yield ("mapping",), "email is missing, without it no record can be enriched"
+        elif role in (Role.COMPANY, Role.DEAL) and FIELDS[name].level is Level.CONTACT:
+            yield ("mapping", name), f"{name} is of one person, a {role} has no such field"
+    needed = _NEEDED.get(role) if role is not None else None
+    if needed is not None and mapping and needed[0] not in mapping:
+        yield ("mapping",), f"{needed[0]} is missing, {needed[1]}"
+    if role is Role.PERSON and isinstance(config, Mapping) and config.get("status") is None:
+        yield ("status",), "is missing: name the properties that say how the enrichment went"
     status = {name: target for name, target in _entries(config, "status") if name != "values"}
     owners: dict[str, str] = {}
     for name, target in [*((f"mapping.{n}", t) for n, t in mapping.items()), *status.items()]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from enrichment_dagster.cli.doctor.finding import Finding, fail, hint, ok, warn
-from enrichment_dagster.domain.config import EventTypeConfig
+from enrichment_dagster.domain.config import CrmObjectConfig, EventTypeConfig
 from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.intake.registry import sender_urls
 from enrichment_dagster.settings import Settings, missing_secrets, waiting_senders
@@ -75,24 +75,25 @@ def check_mappings(settings: Settings) -> Iterator[Finding]:
     """Check that what is bought has a place in each CRM, and that every outcome has a word."""
     crm = settings.config.crm
     systems = {"hubspot": crm.hubspot, "salesforce": crm.salesforce}
-    objects = {
-        f"crm.{system}.objects.{name}": mapping
-        for system, config in systems.items()
-        if config is not None
-        for name, mapping in config.objects.items()
-    }
-    if not objects:
+    used = {system: config.objects for system, config in systems.items() if config is not None}
+    if not any(used.values()):
         yield fail("crm mapping", "no CRM is configured", "add crm.hubspot or crm.salesforce")
-    for place, mapping in objects.items():
-        homeless = sorted(_wanted(settings.config.event_types.values()) - set(mapping.mapping))
-        wordless = [outcome for outcome in _OUTCOMES if outcome not in {str(key) for key in mapping.status.values}]
+    for system, objects in used.items():
+        mapped = {field for mapping in objects.values() for field in mapping.mapping}
+        homeless = sorted(_wanted(settings.config.event_types.values()) - mapped)
         if homeless:
-            todo = f"add them to {place}.mapping, or to no event type's wanted"
-            yield warn("crm mapping", f"wanted, but written nowhere: {', '.join(homeless)}", todo)
-        if wordless:
-            yield warn("crm mapping", f"no word for: {', '.join(wordless)}", f"add it to {place}.status.values")
-        if not homeless and not wordless:
-            yield ok("crm mapping", f"{place}: {len(mapping.mapping)} properties")
+            todo = f"add them to a mapping of crm.{system}.objects, or to no event type's wanted"
+            yield warn("crm mapping", f"wanted, but written nowhere in {system}: {', '.join(homeless)}", todo)
+        for kind, mapping in objects.items():
+            yield _words(f"crm.{system}.objects.{kind}", mapping)
+
+
+def _words(place: str, mapping: CrmObjectConfig) -> Finding:
+    known = set() if mapping.status is None else {str(key) for key in mapping.status.values}
+    wordless = [outcome for outcome in _OUTCOMES if outcome not in known]
+    if mapping.status is not None and wordless:
+        return warn("crm mapping", f"no word for: {', '.join(wordless)}", f"add it to {place}.status.values")
+    return ok("crm mapping", f"{place}: {len(mapping.mapping)} properties")
 
 
 def _wanted(event_types: Iterable[EventTypeConfig]) -> set[str]:

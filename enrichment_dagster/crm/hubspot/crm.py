@@ -1,7 +1,8 @@
-"""HubSpot's CRM v3: contacts read and written in batches of 100.
+"""HubSpot's CRM v3: contacts, companies and deals, read and written in batches of 100.
 
 Source: HubSpot CRM v3 OpenAPI. Ids and property values are text. A batch answers 207 when some of its records failed;
-``objectWriteTraceId`` tells which, and asks HubSpot to write the others.
+``objectWriteTraceId`` tells which, and asks HubSpot to write the others. A record's company is no property: where it is
+asked for or written (``crm.links``), associations are.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from enrichment_dagster.crm.batches import BatchRefusedError, Limits, Results, read_all, write_all
-from enrichment_dagster.crm.hubspot.errors import error_objects, failure_of, named, refused
+from enrichment_dagster.crm.hubspot.associations import associate, read_companies
+from enrichment_dagster.crm.hubspot.calls import PATHS, HubSpotCalls, results_of
+from enrichment_dagster.crm.hubspot.errors import error_objects, failure_of, named
+from enrichment_dagster.crm.hubspot.find import look_for
+from enrichment_dagster.crm.links import HUBSPOT_COMPANY
+from enrichment_dagster.crm.matching import matched
 from enrichment_dagster.crm.values import for_hubspot
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.errors import CrmError
-from enrichment_dagster.http import Call, RemoteClient
-from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate
+from enrichment_dagster.http import RemoteClient
+from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate, Search
 
-_PATHS = {"contact": "contacts", "company": "companies"}
 _ID = re.compile(r"[0-9]{1,20}")
-LIMITS = Limits(_PATHS, lambda text: _ID.fullmatch(text) is not None, batch=100)
-_ANSWERS = frozenset({200, 201, 207})
+LIMITS = Limits(PATHS, lambda text: _ID.fullmatch(text) is not None, batch=100)
 _NOT_FOUND = CrmFailure("not_found", transient=False)
 
 
@@ -31,8 +35,7 @@ class HubSpotCrm:
     system = "hubspot"
 
     def __init__(self, client: RemoteClient, timeout_seconds: float) -> None:
-        self._client = client
-        self._timeout_seconds = timeout_seconds
+        self._calls = HubSpotCalls(client, timeout_seconds)
 
     async def read(
         self, refs: Sequence[RecordRef], properties: Sequence[str]
@@ -48,53 +51,99 @@ class HubSpotCrm:
 
         return await read_all(refs, LIMITS, call)
 
+    async def find(
+        self, search: Search, values: Sequence[str], properties: Sequence[str]
+    ) -> Mapping[str, Sequence[CrmRecord]]:
+        """Return the records that hold each value, the last changed first.
+
+        Raises:
+            CrmError: HubSpot as a whole did not answer.
+        """
+        asked = list(dict.fromkeys(values))
+        seen = await look_for(self._calls, search, asked, _own(properties))
+        items = {text: item for item in seen if LIMITS.is_id(text := str(item.get("id")))}
+        await self._add_companies(search.object_type, items, properties)
+        read = (_record(RecordRef(self.system, search.object_type, text), item) for text, item in items.items())
+        return matched(search, asked, [record for record in read if isinstance(record, CrmRecord)])
+
     async def write(self, updates: Sequence[RecordUpdate]) -> Mapping[RecordRef, CrmFailure | None]:
         """Write every update; None means written.
 
         Raises:
             CrmError: HubSpot as a whole did not answer; any of the updates may have been written.
         """
-        return await write_all(updates, LIMITS, self._write_batch)
+        plain = [RecordUpdate(u.ref, _without_link(u)) for u in updates if _without_link(u) or not u.properties]
+        links = [RecordUpdate(u.ref, u.properties) for u in updates if HUBSPOT_COMPANY in u.properties]
+        results = await write_all(plain, LIMITS, self._write_batch)
+        good = [update for update in links if results.get(update.ref) is None]
+        try:
+            return {**results, **await write_all(good, LIMITS, self._associate)}
+        except CrmError as error:
+            if not results:
+                raise
+            failure = CrmFailure(error.reason, error.transient, error.detail)
+            return {**results, **{update.ref: failure for update in good}}
 
     async def _read_batch(
         self, refs: Sequence[RecordRef], properties: Sequence[str]
     ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
-        inputs = [{"id": ref.record_id} for ref in refs]
-        body = {"properties": list(properties), "propertiesWithHistory": [], "inputs": inputs}
+        object_type, inputs = refs[0].object_type, [{"id": ref.record_id} for ref in refs]
+        body = {"properties": _own(properties), "propertiesWithHistory": [], "inputs": inputs}
         try:
-            answer = await self._post(refs[0].object_type, "read", body)
+            answer = await self._calls.post(f"/crm/v3/objects/{PATHS[object_type]}/batch/read", body)
         except BatchRefusedError as error:  # reading has nothing that one record could be refused for
             raise CrmError("bad_request", error.failure.detail, transient=False) from None
-        found = {str(item.get("id")): item for item in _results(answer)}
-        failures = {i: failure_of(e, self._client) for e in error_objects(answer) for i in named(e, "ids")}
+        found = {str(item.get("id")): item for item in results_of(answer)}
+        await self._add_companies(object_type, found, properties)
+        failures = {i: failure_of(e, self._calls.client) for e in error_objects(answer) for i in named(e, "ids")}
         return {ref: _record(ref, found.get(ref.record_id), failures.get(ref.record_id)) for ref in refs}
 
+    async def _add_companies(
+        self, object_type: str, found: dict[str, Mapping[str, Any]], properties: Sequence[str]
+    ) -> None:
+        """Add each record's company to its properties, if it is asked for."""
+        if HUBSPOT_COMPANY not in properties or not found:
+            return
+        companies = await read_companies(self._calls, object_type, list(found))
+        for record_id, item in found.items():
+            if isinstance(item.get("properties"), dict):
+                linked = {**item["properties"], HUBSPOT_COMPANY: companies.get(record_id)}
+                found[record_id] = {**item, "properties": linked}
+
     async def _write_batch(self, updates: Sequence[RecordUpdate]) -> Results:
-        answer = await self._post(updates[0].ref.object_type, "update", {"inputs": [_input(u) for u in updates]})
-        written = {str(item.get("id")) for item in _results(answer)}
+        path = f"/crm/v3/objects/{PATHS[updates[0].ref.object_type]}/batch/update"
+        answer = await self._calls.post(path, {"inputs": [_input(u) for u in updates]})
+        written = {str(item.get("id")) for item in results_of(answer)}
         errors = error_objects(answer)
         failures = {
-            record_id: failure_of(error, self._client)
+            record_id: failure_of(error, self._calls.client)
             for error in errors
             for record_id in named(error, "objectWriteTraceId") | named(error, "ids")
         }
         all_written = not errors and len(written) >= len(updates)  # a merged contact answers under its new id
         return {u.ref: failures.get(u.ref.record_id) or _written(u.ref, written, all_written) for u in updates}
 
-    async def _post(self, object_type: str, operation: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make one batch call.
+    async def _associate(self, updates: Sequence[RecordUpdate]) -> Results:
+        """Put associations one after the other. When HubSpot stops answering midway, the rest fails for now."""
+        results: Results = {}
+        for update in updates:
+            try:
+                results[update.ref] = await associate(self._calls, update.ref, update.properties[HUBSPOT_COMPANY])
+            except CrmError as error:
+                if not results:
+                    raise
+                failure = CrmFailure(error.reason, error.transient, error.detail)
+                return {**{rest.ref: failure for rest in updates}, **results}
+        return results
 
-        Raises:
-            BatchRefusedError: something in the batch is at fault.
-            CrmError: anything else.
-        """
-        path = f"/crm/v3/objects/{_PATHS[object_type]}/batch/{operation}"
-        reply = await self._client.exchange(Call("POST", path, self._timeout_seconds, json=body))
-        if reply.status not in _ANSWERS:
-            raise refused(reply, self._client)
-        if not isinstance(reply.body, dict) or not isinstance(reply.body.get("results"), list):
-            raise CrmError("malformed", "the reply has no results", transient=True, http_status=reply.status)
-        return reply.body
+
+def _own(properties: Sequence[str]) -> list[str]:
+    """Return the names that are HubSpot's properties."""
+    return [name for name in properties if name != HUBSPOT_COMPANY]
+
+
+def _without_link(update: RecordUpdate) -> Mapping[str, Any]:
+    return {name: value for name, value in update.properties.items() if name != HUBSPOT_COMPANY}
 
 
 def _input(update: RecordUpdate) -> Mapping[str, Any]:
@@ -106,11 +155,9 @@ def _input(update: RecordUpdate) -> Mapping[str, Any]:
     }
 
 
-def _results(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [item for item in answer["results"] if isinstance(item, dict)]
-
-
-def _record(ref: RecordRef, item: Mapping[str, Any] | None, failure: CrmFailure | None) -> CrmRecord | CrmFailure:
+def _record(
+    ref: RecordRef, item: Mapping[str, Any] | None, failure: CrmFailure | None = None
+) -> CrmRecord | CrmFailure:
     if item is None:
         return failure or _NOT_FOUND
     properties = item.get("properties")

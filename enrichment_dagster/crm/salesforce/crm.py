@@ -1,6 +1,7 @@
-"""Salesforce over REST: read by SOQL, written by sObject Collections of 200.
+"""Salesforce over REST: leads, contacts, accounts and opportunities, read by SOQL, written by collections of 200.
 
-Source: REST API Developer Guide (Query, Update Records Using sObject Collections, Call Options header).
+Source: REST API Developer Guide (Query, Update Records Using sObject Collections, Call Options header). The account of
+a contact or opportunity is a field like any other, ``AccountId``.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from dataclasses import replace
 from typing import Any
 
 from enrichment_dagster.crm.batches import Limits, Results, read_all, write_all
+from enrichment_dagster.crm.matching import matched
 from enrichment_dagster.crm.salesforce.errors import failure_of, refused
 from enrichment_dagster.crm.salesforce.ids import is_field, is_id, short_id
 from enrichment_dagster.crm.salesforce.session import SalesforceSession
+from enrichment_dagster.crm.salesforce.soql import MAX_QUERY, TYPES, by_ids, searches
 from enrichment_dagster.crm.values import for_salesforce
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.http import Reply
-from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate
+from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate, Search
 
-_TYPES = {"lead": "Lead", "contact": "Contact", "account": "Account", "opportunity": "Opportunity"}
-LIMITS = Limits(_TYPES, is_id, batch=200, identity=short_id)
-_MAX_QUERY = 6_000  # characters on the wire: proxies cut URLs from 8,000 on
+LIMITS = Limits(TYPES, is_id, batch=200, identity=short_id)
 _ID_ON_WIRE = 24  # %27, fifteen characters, %27%2C
 _MAX_PAGES = 50
 _OK = 200
@@ -46,15 +47,28 @@ class SalesforceCrm:
         Raises:
             CrmError: Salesforce as a whole did not answer, or a property is no field's name.
         """
-        fields = list(dict.fromkeys(["Id", *properties]))
-        if wrong := [name for name in fields if not is_field(name)]:
-            raise CrmError("invalid_field", ", ".join(wrong), transient=False, maybe_sent=False)
+        fields = _fields(properties)
 
         async def call(batch: Sequence[RecordRef]) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
             return await self._read_batch(batch, fields)
 
-        size = min(LIMITS.batch, (_MAX_QUERY - sum(len(name) + 3 for name in fields)) // _ID_ON_WIRE)
+        size = min(LIMITS.batch, (MAX_QUERY - sum(len(name) + 3 for name in fields)) // _ID_ON_WIRE)
         return await read_all(refs, replace(LIMITS, batch=max(size, 1)), call)
+
+    async def find(
+        self, search: Search, values: Sequence[str], properties: Sequence[str]
+    ) -> Mapping[str, Sequence[CrmRecord]]:
+        """Return the records that hold each value, the last changed first. Converted leads are left out.
+
+        Raises:
+            CrmError: Salesforce as a whole did not answer, or a property is no field's name.
+        """
+        fields = _fields([*search.properties, *properties])
+        asked = list(dict.fromkeys(values))
+        rows = [row for query in searches(search, asked, fields) for row in await self._rows(query)]
+        refs = [RecordRef(self.system, search.object_type, str(row.get("Id"))) for row in rows]
+        records = [_record(ref, row) for ref, row in zip(refs, rows, strict=True) if is_id(ref.record_id)]
+        return matched(search, asked, [record for record in records if isinstance(record, CrmRecord)])
 
     async def write(self, updates: Sequence[RecordUpdate]) -> Mapping[RecordRef, CrmFailure | None]:
         """Write every update; None means written.
@@ -67,16 +81,21 @@ class SalesforceCrm:
     async def _read_batch(
         self, refs: Sequence[RecordRef], fields: Sequence[str]
     ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
-        found: dict[str, Mapping[str, Any]] = {}
-        reply = await self._session.call("GET", f"{self._data}/query", params={"q": _soql(refs, fields)})
+        found = {short_id(str(row.get("Id"))): row for row in await self._rows(by_ids(refs, fields))}
+        return {ref: _record(ref, found.get(short_id(ref.record_id))) for ref in refs}
+
+    async def _rows(self, query: str) -> list[Mapping[str, Any]]:
+        """Return the rows of a query, page by page."""
+        rows: list[Mapping[str, Any]] = []
+        reply = await self._session.call("GET", f"{self._data}/query", params={"q": query})
         for _ in range(_MAX_PAGES):
             body = self._page(reply)
-            found |= {short_id(str(row.get("Id"))): row for row in body["records"] if isinstance(row, dict)}
+            rows += [row for row in body["records"] if isinstance(row, dict)]
             following = body.get("nextRecordsUrl")
             if body.get("done") is not False or not isinstance(following, str):
                 break
             reply = await self._session.call("GET", self._checked(following))
-        return {ref: _record(ref, found.get(short_id(ref.record_id))) for ref in refs}
+        return rows
 
     def _checked(self, url: str) -> str:
         """Return the path of the next page: below ``/services/data/``, as documented, whatever the reply says."""
@@ -120,18 +139,21 @@ class SalesforceCrm:
         return None if item["success"] else failure_of(item.get("errors"), self._session.client)
 
 
-def _soql(refs: Sequence[RecordRef], fields: Sequence[str]) -> str:
-    """Return the query; names and ids are checked before, and hold no quotes.
+def _fields(properties: Sequence[str]) -> list[str]:
+    """Return the fields to ask for.
 
-    Ids go in their short form: an 18-character id with a wrong checksum would fail the query for all records.
+    Raises:
+        CrmError: one of them is no field's name.
     """
-    ids = ",".join(f"'{short_id(ref.record_id)}'" for ref in refs)
-    return f"SELECT {','.join(fields)} FROM {_TYPES[refs[0].object_type]} WHERE Id IN ({ids})"  # noqa: S608
+    fields = list(dict.fromkeys(["Id", *properties]))
+    if wrong := [name for name in fields if not is_field(name)]:
+        raise CrmError("invalid_field", ", ".join(wrong), transient=False, maybe_sent=False)
+    return fields
 
 
 def _input(update: RecordUpdate) -> Mapping[str, Any]:
     return {
-        "attributes": {"type": _TYPES[update.ref.object_type]},
+        "attributes": {"type": TYPES[update.ref.object_type]},
         "id": update.ref.record_id,
         **{name: for_salesforce(value) for name, value in update.properties.items()},
     }

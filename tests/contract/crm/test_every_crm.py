@@ -19,7 +19,7 @@ from enrichment_dagster.crm.registry import build_crms
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.errors import ConfigurationError, CrmError
 from enrichment_dagster.http import RemoteClients
-from enrichment_dagster.ports import CrmFailure, RecordUpdate
+from enrichment_dagster.ports import CrmFailure, RecordUpdate, Search
 
 TOKEN = reply(200, sample("salesforce-oauth-token-response"))
 
@@ -65,7 +65,8 @@ CASES = {
 }  # fmt: skip
 
 every_crm = pytest.mark.parametrize("system", CASES)
-READ, WRITE = "read", "write"
+READ, FIND, WRITE = "read", "find", "write"
+every_way = pytest.mark.parametrize("way", [READ, FIND, WRITE])
 both_ways = pytest.mark.parametrize("way", [READ, WRITE])
 
 
@@ -98,6 +99,10 @@ def crm(crms, system, vendor, case):
 def use(crm, way, *refs):
     if way == READ:
         return crm.read(refs, ["Email"])
+    if way == FIND:
+        return crm.find(
+            Search(refs[0].object_type, "email", ("Email",)), [f"{ref.record_id}@a.example" for ref in refs], []
+        )
     return crm.write([RecordUpdate(ref, {"Title": "CEO"}) for ref in refs])
 
 
@@ -113,11 +118,11 @@ def test_every_crm_has_a_case(crms):
 
 
 @every_crm
-@both_ways
+@every_way
 @every_fault
 async def test_faults(crm, case, vendor, way, fault, monkeypatch):
     slow = fault in {"hangs", "slow drip"}
-    for holder in (crm, getattr(crm, "_session", crm)):
+    for holder in (getattr(crm, "_calls", crm), getattr(crm, "_session", crm)):
         if slow and hasattr(holder, "_timeout_seconds"):
             monkeypatch.setattr(holder, "_timeout_seconds", 0.4)
     crm.script(FAULTS[fault][0])
@@ -127,7 +132,7 @@ async def test_faults(crm, case, vendor, way, fault, monkeypatch):
 
 
 @every_crm
-@both_ways
+@every_way
 async def test_throttling_names_a_wait(crm, case, way):
     crm.script(case.throttle)
     error = await failure(crm, way, *case.refs)
@@ -136,14 +141,14 @@ async def test_throttling_names_a_wait(crm, case, way):
 
 
 @every_crm
-@both_ways
+@every_way
 async def test_retry_after_wins(crm, case, way):
     crm.script(reply(503, b"", retry_after="11"))
     assert (await failure(crm, way, *case.refs)).retry_after_seconds == 11
 
 
 @every_crm
-@both_ways
+@every_way
 @pytest.mark.parametrize(("status", "reason"), [(402, "out_of_credits"), (403, "forbidden"), (404, "not_found")])
 async def test_refusals_in_plain_text(crm, case, way, status, reason):
     crm.script(reply(status, f"no, {SALESFORCE_TOKEN}".encode(), "text/plain"))
@@ -172,6 +177,25 @@ async def test_wrong_types_are_an_error_or_a_failure(crm, case, way):
             assert (error.reason, error.transient) == ("malformed", True)  # noqa: PT017
         else:
             assert isinstance(results[case.refs[1]], CrmFailure)  # of which no row says anything
+
+
+@every_crm
+async def test_a_search_that_finds_nothing_or_nonsense_finds_nobody(crm, case):
+    for body in (case.no_rows, *case.rows_of_wrong_types):
+        crm.script(reply(200, body))
+        if hasattr(crm, "_session"):
+            crm._session._token = None
+        try:
+            assert await use(crm, FIND, *case.refs) == {}
+        except CrmError as error:
+            assert (error.reason, error.transient) == ("malformed", True)  # noqa: PT017
+
+
+@every_crm
+async def test_searching_for_nobody_calls_nobody(crm, vendor):
+    search = Search("contact", "email", ("email",))
+    assert await crm.find(search, [], ["email"]) == {}
+    assert not vendor.requests
 
 
 @every_crm

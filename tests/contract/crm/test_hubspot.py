@@ -10,7 +10,7 @@ from enrichment_dagster.crm.registry import build_crms
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.http import RemoteClients
-from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate
+from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate, Search
 
 DANA, OTHER = RecordRef("hubspot", "contact", "1246978"), RecordRef("hubspot", "contact", "1246965")
 
@@ -150,3 +150,128 @@ async def test_a_read_that_is_refused_for_its_content(hubspot, vendor):
     with pytest.raises(CrmError) as caught:
         await hubspot.read([DANA], ["email"])
     assert (caught.value.reason, caught.value.transient) == ("bad_request", False)
+
+
+class TestAssociations:
+    """Which company a contact belongs to."""
+
+    OF_RECORDS = "/crm/v4/associations/contacts/companies/batch/read"
+
+    @staticmethod
+    def associated(*pairs, **more):
+        documented = json.loads(sample("hubspot-associations-v4-read-response"))["results"]
+        results = [{"from": {"id": record.record_id}, "to": to or documented} for record, to in pairs]
+        return reply(207 if more else 200, {"status": "COMPLETE", "results": results, **more})
+
+    async def test_documented_read(self, hubspot, vendor):
+        none = {
+            "category": "OBJECT_NOT_FOUND",
+            "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
+            "context": {"fromObjectId": [OTHER.record_id]},
+        }
+        contacts = {"results": [{"id": ref.record_id, "properties": {}} for ref in (DANA, OTHER)]}
+        vendor.answer(reply(200, contacts), self.associated((DANA, None), numErrors=1, errors=[none]))
+        results = await hubspot.read([DANA, OTHER], ["email", "@company"])
+        assert [results[ref].properties["@company"] for ref in (DANA, OTHER)] == ["7654321", None]
+        read, asked = vendor.requests
+        assert read.json["properties"] == ["email"]
+        assert (asked.path, asked.json) == (
+            self.OF_RECORDS, {"inputs": [{"id": DANA.record_id}, {"id": OTHER.record_id}]},
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("to", "company"),
+        [
+            ([{"toObjectId": 5}, {"toObjectId": "6", "associationTypes": [{"label": "Primary"}]}], "6"),
+            ([{"toObjectId": 5}, {"toObjectId": 6}], "5"),
+            ([{"toObjectId": "1/2"}, {"x": 1}, "x", {"toObjectId": 6, "associationTypes": "x"}], "6"),
+            ("x", None),
+        ],
+    )
+    async def test_of_several_companies_the_primary_one_counts(self, hubspot, vendor, to, company):
+        vendor.answer(reply(200, {"results": [{"id": DANA.record_id, "properties": {}}]}), self.associated((DANA, to)))
+        record = (await hubspot.read([DANA], ["@company"]))[DANA]
+        assert record.properties["@company"] == company
+
+    async def test_without_an_answer_for_all_of_them_the_read_fails(self, hubspot, vendor):
+        contacts = reply(200, {"results": [{"id": DANA.record_id, "properties": {}}]})
+        vendor.answer(contacts, self.associated(errors=[{"category": "RATE_LIMITS", "context": {}}]))
+        with pytest.raises(CrmError) as caught:
+            await hubspot.read([DANA], ["@company"])
+        assert (caught.value.reason, caught.value.transient) == ("throttled", True)
+
+    async def test_documented_write(self, hubspot, vendor):
+        vendor.answer(reply(200, {"status": "COMPLETE", "results": []}), reply(201, {"labels": ["Primary"]}))
+        assert await hubspot.write([RecordUpdate(DANA, {"@company": "7654321"})]) == {DANA: None}
+        base = f"/crm/v4/objects/contacts/{DANA.record_id}/associations"
+        assert [(seen.method, seen.path) for seen in vendor.requests] == [
+            ("PUT", f"{base}/default/companies/7654321"),
+            ("PUT", f"{base}/companies/7654321"),
+        ]
+        assert vendor.requests[1].json == [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 1}]
+
+    async def test_a_company_that_can_be_none_is_never_sent(self, hubspot, vendor):
+        results = await hubspot.write([RecordUpdate(DANA, {"@company": "1/../2"})])
+        assert (results[DANA].reason, vendor.requests) == ("invalid_id", [])
+
+    async def test_when_hubspot_stops_answering_the_fields_stay_written(self, hubspot, vendor):
+        fields = reply(200, {"status": "COMPLETE", "results": [{"id": DANA.record_id}, {"id": OTHER.record_id}]})
+        vendor.answer(fields, reply(503))
+        updates = [RecordUpdate(DANA, {"jobtitle": "CEO", "@company": "1"}), RecordUpdate(OTHER, {"jobtitle": "CTO"})]
+        results = await hubspot.write(updates)
+        assert (results[DANA].reason, results[DANA].transient, results[OTHER]) == ("unavailable", True, None)
+
+
+class TestFinding:
+    async def test_contacts_are_read_by_their_addresses(self, hubspot, vendor):
+        vendor.answer(reply(200, sample("hubspot-crm-batch-read-response")))
+        asked = ["Dana.Reyes@northwind-parts.com", "who@else.example"]
+        found = await hubspot.find(Search("contact", "email", ("email",)), asked, ["firstname"])
+        assert {value: [record.ref for record in records] for value, records in found.items()} == {asked[0]: [DANA]}
+        [seen] = vendor.requests
+        assert seen.path == "/crm/v3/objects/contacts/batch/read"
+        assert seen.json == {
+            "properties": ["email", "firstname"], "propertiesWithHistory": [], "idProperty": "email",
+            "inputs": [{"id": value} for value in asked],
+        }  # fmt: skip
+
+    async def test_documented_search(self, hubspot, vendor):
+        documented = json.loads(sample("hubspot-crm-search-response"))
+        last = {"total": 1, "results": [{"id": "9", "properties": {"domain": "www.acme.com"}}]}
+        vendor.answer(reply(200, documented), reply(200, last))
+        found = await hubspot.find(Search("company", "domain", ("domain",)), ["acme.com", "beta.com"], ["name"])
+        assert [record.ref.record_id for record in found["acme.com"]] == ["9"]
+        first, second = (seen.json for seen in vendor.requests)
+        assert vendor.requests[0].path == "/crm/v3/objects/companies/search"
+        assert set(first) == set(json.loads(sample("hubspot-crm-search-request")))
+        [group] = first["filterGroups"]
+        assert group["filters"] == [
+            {
+                "propertyName": "domain", "operator": "IN",
+                "values": ["acme.com", "www.acme.com", "beta.com", "www.beta.com"],
+            }
+        ]  # fmt: skip
+        assert (first["after"], second["after"]) == ("0", documented["paging"]["next"]["after"])
+
+    async def test_numbers_are_searched_for_in_all_their_forms(self, hubspot, vendor):
+        vendor.answer(reply(200, {"results": []}))
+        search = Search("contact", "phone", ("phone", "mobilephone"))
+        assert await hubspot.find(search, ["+14155550132"], []) == {}
+        filters = {
+            f["propertyName"]: f["values"] for g in vendor.requests[0].json["filterGroups"] for f in g["filters"]
+        }
+        assert {"+14155550132", "(415) 555-0132", "4155550132"} <= set(filters["phone"])
+        assert filters["hs_searchable_calculated_phone_number"] == ["4155550132"]
+
+    async def test_searches_stay_within_the_documented_limits(self, hubspot, vendor):
+        vendor.answer(reply(200, {"results": []}))
+        domains = [f"a-rather-long-domain-of-company-{number}.example" for number in range(300)]
+        await hubspot.find(Search("company", "domain", ("domain",)), domains, [f"property_{n}" for n in range(40)])
+        assert max(len(seen.body) for seen in vendor.requests) <= 3_000
+        assert len(vendor.requests) < 40
+
+    async def test_a_property_that_hubspot_does_not_know_is_said(self, hubspot, vendor):
+        vendor.answer(reply(400, sample("hubspot-error-validation")))
+        with pytest.raises(CrmError) as caught:
+            await hubspot.find(Search("company", "domain", ("nope",)), ["acme.com"], [])
+        assert (caught.value.reason, caught.value.transient) == ("bad_request", False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from urllib.parse import quote_plus
 
 import pytest
 from support.loopback import loopback, reply, sample
@@ -11,7 +12,7 @@ from enrichment_dagster.crm.registry import build_crms
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.http import RemoteClients
-from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate
+from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate, Search
 
 TOKEN = reply(200, sample("salesforce-oauth-token-response"))
 ENDED = reply(401, [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}])
@@ -206,3 +207,73 @@ async def test_a_field_that_does_not_exist_is_said(salesforce, vendor):
     error = await failure(salesforce.read([DANA], ["Nope"]))
     assert (error.reason, error.transient) == ("bad_request", False)
     assert "Nope" in error.detail
+
+
+async def found_with(salesforce, vendor, search, *values, rows=(), properties=("Title",)):
+    vendor.answer(TOKEN, reply(200, {"done": True, "records": list(rows)}))
+    found = await salesforce.find(search, values, properties)
+    return found, [seen.query["q"] for seen in vendor.requests if "q" in seen.query]
+
+
+async def test_people_are_found_by_address(salesforce, vendor):
+    rows = [{"attributes": {}, "Id": DANA.record_id, "Email": "dana.reyes@northwind-parts.com", "Title": "VP"}]
+    search = Search("lead", "email", ("Email",))
+    found, [query] = await found_with(
+        salesforce, vendor, search, "Dana.Reyes@northwind-parts.com", "o'neil@a.example", rows=rows
+    )
+    assert [record.ref for record in found["Dana.Reyes@northwind-parts.com"]] == [DANA]
+    assert query == (
+        "SELECT Id,Email,Title FROM Lead WHERE (Email IN ('dana.reyes@northwind-parts.com','o\\'neil@a.example'))"
+        " AND IsConverted = false ORDER BY LastModifiedDate DESC"
+    )
+
+
+async def test_accounts_are_found_by_the_domain_of_their_website(salesforce, vendor):
+    sites = {"1": "https://www.acme.com/about", "2": "acme.com", "3": "https://notacme.com", "4": "nonsense", "5": None}
+    rows = [{"Id": f"0015g0000000{number:0>3}", "Website": site} for number, site in sites.items()]
+    found, [query] = await found_with(
+        salesforce, vendor, Search("account", "domain", ("Website",)), "acme.com", rows=rows
+    )
+    assert [record.ref.record_id[-1] for record in found["acme.com"]] == ["1", "2"]
+    assert "(Website LIKE 'acme.com%' OR Website LIKE '%/acme.com%' OR Website LIKE '%.acme.com%')" in query
+
+
+async def test_numbers_are_found_in_either_field_and_any_usual_form(salesforce, vendor):
+    rows = [{"Id": "0035g0000000001", "Phone": None, "MobilePhone": "(415) 555-0132"}]
+    search = Search("contact", "phone", ("Phone", "MobilePhone"))
+    found, [query] = await found_with(salesforce, vendor, search, "+14155550132", rows=rows)
+    assert len(found["+14155550132"]) == 1
+    forms = "'+14155550132','14155550132','+1 415-555-0132','(415) 555-0132','4155550132'"
+    assert f"(Phone IN ({forms}) OR MobilePhone IN ({forms}))" in query
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("x' OR Name != '", "'x\\' or name != \\''"),
+        ("back\\", "'back\\\\'"),
+        ("100%_", "'100%_'"),
+    ],
+)
+async def test_values_can_not_leave_their_quotes(salesforce, vendor, value, written):
+    _, [query] = await found_with(salesforce, vendor, Search("contact", "email", ("Email",)), value)
+    assert f"Email IN ({written})" in query
+
+
+async def test_patterns_mean_what_they_say(salesforce, vendor):
+    _, [query] = await found_with(salesforce, vendor, Search("account", "domain", ("Website",)), "a_b%c'.com")
+    assert r"Website LIKE 'a\_b\%c\'.com%'" in query
+
+
+async def test_what_no_record_can_hold_is_not_asked_for(salesforce, vendor):
+    assert await salesforce.find(Search("contact", "email", ("Email",)), ["a\n@b.example"], []) == {}
+    assert not vendor.requests
+
+
+async def test_searches_stay_short(salesforce, vendor):
+    vendor.answer(TOKEN, NO_ROWS)
+    values = [f"a.rather.long.name.{number}@company.example" for number in range(400)]
+    await salesforce.find(Search("contact", "email", ("Email",)), values, [f"A_field_{n}__c" for n in range(30)])
+    wires = [len(quote_plus(seen.query["q"])) for seen in vendor.requests[1:]]
+    assert max(wires) < 7_000
+    assert len(wires) < 8

@@ -86,7 +86,17 @@ def test_all_problems_are_reported_at_once_those_inside_entries_and_those_betwee
             "line 14: providers.apollo.lookups.person.price_usd: Input should be a",
         ),
         ("https://api.apollo.io", "api.apollo.io", "line 11: providers.apollo.base_url: Input should be a valid URL"),
-        ("      contact:", "      deal:", "line 23: crm.hubspot.objects.deal.[key]: Input should be 'contact'"),
+        (
+            "      contact:",
+            "      ticket:",
+            "line 23: crm.hubspot.objects.ticket.[key]: Input should be 'contact', 'company' or 'deal'",
+        ),
+        ("      contact:", "      deal:", "line 24: crm.hubspot.objects.deal.mapping.email: email is of one person"),
+        (
+            "contact:\n        mapping: {email: email, title: jobtitle, company_name: company}",
+            "company:\n        mapping: {company_name: name}",
+            "line 24: crm.hubspot.objects.company.mapping: company_domain is missing",
+        ),
         ("  clearbit:", "  apollo:", "line 15: providers.apollo: stands here for the second time"),
     ],
 )
@@ -131,6 +141,16 @@ def test_a_policy_may_name_groups_of_fields():
 )
 def test_a_file_that_is_no_configuration_at_all_says_so(text, start):
     assert problems(text)[0].startswith(start)
+
+
+def test_only_records_of_people_need_a_status():
+    status = SMALL_CONFIG[SMALL_CONFIG.index("        status:\n") : SMALL_CONFIG.index("intake:")]
+    assert problems(changed((status, ""))) == [
+        "line 23: crm.hubspot.objects.contact.status: is missing: name the properties that say how the enrichment went"
+    ]
+    more = "      company: {mapping: {company_domain: domain}}\n      deal: {mapping: {}}\n"
+    config = parse_config(changed((status, f"{status}{more}")))
+    assert config.crm.object_config("hubspot", "deal").status is None
 
 
 def test_the_error_reads_as_a_list():
