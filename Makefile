@@ -23,7 +23,7 @@ demo: $(READY)  ## Start everything against the emulators and watch leads being 
 	$(BIN)/enrichment demo
 
 test: $(READY) check  ## Run all checks and tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: $(READY)  ## Run the linters and the type checker
 	$(BIN)/ruff check .

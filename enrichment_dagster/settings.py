@@ -153,7 +153,7 @@ def parse_config(text: str) -> EnrichmentConfig:
         raw = yaml.load(text, _Loader)  # noqa: S506 - it is a safe one
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
+        where = f"line {min(mark.line, text.count(chr(10))) + 1}: " if mark else ""  # the end is on no line
         raise ConfigurationError([f"{where}not YAML: {getattr(error, 'problem', error)}"]) from error
     lines, problems = _lines(root)
     try:

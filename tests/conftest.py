@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,7 @@ from support.demo import Demo, running_demo
 from support.environment import SANDBOX_KEYS, SMALL_CONFIG, scrub
 from support.parts import REQUIRE_VARIABLE, SYSTEM_MARKERS
 from support.postgres import fresh_database, server_url
-from support.sharing import arrange, mark, needs_demo
+from support.sharing import Groups, arrange, needs_demo
 
 from enrichment_dagster.settings import Settings, load_settings
 
@@ -39,8 +40,9 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    mark(item)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
 
 
 @pytest.hookimpl(trylast=True)  # after they were shuffled

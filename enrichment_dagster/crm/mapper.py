@@ -41,8 +41,9 @@ class ConfiguredMapper:
     def properties(self, ref: RecordRef) -> Sequence[str]:
         """Return the properties to read of such a record."""
         config = self._object(ref)
+        status = [config.status.status] if config.status else []
         consent = [config.consent.property] if config.consent else []
-        return list(dict.fromkeys([*config.mapping.values(), config.status.status, *consent]))
+        return list(dict.fromkeys([*config.mapping.values(), *status, *consent]))
 
     def link(self, ref: RecordRef) -> str | None:
         """Return the property that holds the id of the record's company, if companies are configured."""
@@ -72,7 +73,8 @@ class ConfiguredMapper:
     def standing(self, ref: RecordRef, properties: Mapping[str, Any]) -> Standing:
         """Return what the record says of itself beside its fields."""
         config = self._object(ref)
-        status, consent = properties.get(config.status.status), config.consent
+        status = properties.get(config.status.status) if config.status else None
+        consent = config.consent
         said = None if consent is None else properties.get(consent.property)
         refused = [] if consent is None else [word.casefold() for word in consent.refused]
         return Standing("" if is_blank(status) else str(status), said is not None and str(said).casefold() in refused)

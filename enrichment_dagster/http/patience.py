@@ -28,10 +28,10 @@ class Patience:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        return await self._limit.__aexit__(kind, error, trace)
+        await self._limit.__aexit__(kind, error, trace)
 
     def _ring(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         now = loop.time()

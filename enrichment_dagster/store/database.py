@@ -142,7 +142,7 @@ def _engine(url: str | URL, **options: Any) -> Engine:
 def run_driver(connection: Connection, text: str, parameters: Any = (), *, many: bool = False) -> Any:
     """Run a statement on the driver's connection and return its cursor; its errors come as SQLAlchemy's do."""
     driver: Any = connection.connection.dbapi_connection
-    errors: Any = connection.dialect.loaded_dbapi.Error  # type: ignore[attr-defined]
+    errors: Any = connection.dialect.loaded_dbapi.Error
     cursor = driver.cursor()
     try:
         if many:

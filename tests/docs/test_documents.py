@@ -78,7 +78,7 @@ def test_the_makefile_runs_what_the_readme_promises() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipes = dict(re.findall(r"^(\w+):.*\n\t(.+)$", makefile, re.MULTILINE))
     assert recipes["demo"] == "$(BIN)/enrichment demo"
-    assert recipes["test"] == "$(BIN)/python -m pytest"
+    assert recipes["test"] == "$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder"
 
 
 def test_the_readme_lists_every_command() -> None:
