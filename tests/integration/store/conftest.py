@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Table, text
 from support.empty_stores import put_empty_stores
 from support.postgres import fresh_database
 from support.rig import Rig
@@ -15,7 +16,7 @@ from support.rig import Rig
 from enrichment_dagster.settings import load_settings
 from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
-from enrichment_dagster.store.tables import counters, journal_metadata, ops_metadata
+from enrichment_dagster.store.tables import journal_metadata, ops_metadata
 
 TABLES = (*journal_metadata.sorted_tables, *ops_metadata.sorted_tables)
 NUMBERED = [(table.name, column.name) for table in TABLES for column in table.columns if column.autoincrement is True]
@@ -31,6 +32,8 @@ class PostgresStore:
 
     url: str
     database: Database
+    made: Mapping[Table, Sequence[Mapping[str, Any]]]
+    """The rows that the migrations put there."""
 
     def empty(self) -> None:
         """Leave what the migrations left."""
@@ -39,7 +42,8 @@ class PostgresStore:
             connection.execute(text("; ".join(f"DELETE FROM {table.name}" for table in TABLES)))
             for table, column in NUMBERED:
                 connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), 1, false)"))
-            connection.execute(counters.insert(), [{"name": "rev", "n": 0}, {"name": "journal_watermark", "n": 0}])
+            for made, rows in self.made.items():
+                connection.execute(made.insert(), rows)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +53,9 @@ def postgres_store(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) 
         settings = load_settings({"ENRICHMENT_HOME": str(home), "ENRICHMENT_STORE_URL": url})
         open_journal_database(settings).dispose()
         database = open_ops_database(settings)
-        yield PostgresStore(url, database)
+        with database.read() as connection:
+            found = {table: [dict(row) for row in connection.execute(table.select()).mappings()] for table in TABLES}
+        yield PostgresStore(url, database, {table: rows for table, rows in found.items() if rows})
         database.dispose()
 
 

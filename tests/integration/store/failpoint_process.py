@@ -15,19 +15,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from support.builders import a_plan, an_event
 from support.clock import START
+from support.empty_stores import put_empty_stores
 from support.ports import FixedStandings, PlainMapper, ScriptedCrm, ScriptedLookup, hit
 from support.rig import LANE, Rig
 
 from enrichment_dagster.clock import SystemClock
 from enrichment_dagster.domain.dispatch import LaneState, Policy, RunState, decide
 from enrichment_dagster.domain.event import RecordRef
-from enrichment_dagster.domain.normalise import normalise, normalise_domain, personal_reason
 from enrichment_dagster.engine.batch import BatchRunner
 from enrichment_dagster.engine.delivery import Deliverer
 from enrichment_dagster.engine.purchase import Buyer
@@ -181,8 +182,10 @@ async def run(rig: Rig, batch_id: str, owner: str, lookup: WorldLookup, crm: Wor
 
 
 def main() -> None:
-    # Load their lists once, not in every life.
-    personal_reason(str(normalise("email", "jane.doe@acme.com")) + normalise_domain("acme.com"))
+    # What is imported and read at first use is so once, not in every life.
+    with TemporaryDirectory() as folder:
+        put_empty_stores(Path(folder))
+        asyncio.run(live(Path(folder), World(Path(folder) / "world.json"), 1, ""))
     for line in sys.stdin:
         job = json.loads(line)
         place = job["place"] if "://" in job["place"] else Path(job["place"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from racing_process import race
+from side_by_side import ask
+from support.at_once import at_once
 from support.rig import KEY
 
 from enrichment_dagster.engine.protection import BreakerPolicy, ProviderPolicy
@@ -296,7 +297,8 @@ class TestLateAnswers:
 def test_ten_processes_that_race_for_the_last_credits_never_overspend(place, rig):
     """Fifty calls are wanted at once, seven are paid for."""
     wanted = [[f"email:{number}-{n}@acme.com" for n in range(5)] for number in range(10)]
-    found = race(place, wanted, budgets={"": 7 * PRICE})
+    jobs = [{"place": str(place), "budgets": {"": 7 * PRICE}, "subjects": subjects} for subjects in wanted]
+    found = [answer for answers in at_once(ask, jobs) for answer in answers]
     assert (len(found), found.count("Opened")) == (50, 7)
     assert len(rig.rows(attempts)) == 7
     assert spent(rig) == 7 * PRICE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from side_by_side import open_stores
 from sqlalchemy import inspect, text
+from support.at_once import at_once
 from support.rig import open_databases
 
 from enrichment_dagster.errors import StoreError
@@ -97,49 +97,22 @@ def test_a_migration_that_fails_leaves_nothing_behind(settings, monkeypatch):
     database.dispose()
 
 
-_OPENER = """
-import sys
-from enrichment_dagster.settings import load_settings
-from enrichment_dagster.store.migrate import open_journal_database, open_ops_database
-settings = load_settings({environment!r})
-print("ready", flush=True)
-sys.stdin.readline()
-open_journal_database(settings).dispose()
-open_ops_database(settings).dispose()
-"""
-
-
 @pytest.mark.stack
-@pytest.mark.parametrize("machines", [1, 2])
-def test_processes_that_start_together_do_not_get_in_each_others_way(settings, tmp_path: Path, machines):
-    """On several machines they share Postgres, but no lock file."""
-    if machines == 2 and settings.store_url is None:
-        homes = [tmp_path / "a"] * 4  # SQLite never spans machines
-    else:
-        homes = [tmp_path / ("ab"[n % machines]) for n in range(4)]
-    openers = []
-    for home in homes:
-        environment = {"ENRICHMENT_CONFIG": str(settings.config_path), "ENRICHMENT_HOME": str(home)}
-        if settings.store_url:
-            environment["ENRICHMENT_STORE_URL"] = settings.store_url
-        code = _OPENER.format(environment=environment)
-        openers.append(
-            subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    try:
-        assert [opener.stdout.readline() for opener in openers] == ["ready\n"] * 4
-        for opener in openers:
-            opener.stdin.write("go\n")
-            opener.stdin.flush()
-        errors = [opener.communicate(timeout=60)[1] for opener in openers]
-    finally:
-        for opener in openers:
-            opener.kill()
-            opener.wait()
-    assert [(opener.returncode, error) for opener, error in zip(openers, errors, strict=True)] == [(0, "")] * 4
+@pytest.mark.parametrize(
+    ("settings", "homes"),
+    [
+        ("sqlite", "aaaa"),
+        pytest.param("postgres", "aaaa", marks=pytest.mark.postgres),
+        pytest.param("postgres", "abab", marks=pytest.mark.postgres, id="two machines, which share no lock file"),
+    ],
+    indirect=["settings"],
+)
+def test_processes_that_start_together_do_not_get_in_each_others_way(settings, tmp_path: Path, homes):
+    shared = {"ENRICHMENT_CONFIG": str(settings.config_path), "ENRICHMENT_STORE_URL": settings.store_url or ""}
+    at_once(open_stores, [{**shared, "ENRICHMENT_HOME": str(tmp_path / home)} for home in homes])
+    databases = open_databases(settings.store_url or tmp_path / "a")
+    for database, (schema, _, _) in zip(databases, SCHEMAS, strict=True):
+        with database.read() as connection:
+            version = text(f"SELECT version_num FROM {schema.version_table}")
+            assert connection.execute(version).scalars().all() == [schema.head]
+        database.dispose()

@@ -20,20 +20,16 @@ def _columns(warehouse: Warehouse, table: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("table", "level"), [("contacts", Level.CONTACT), ("companies", Level.COMPANY)])
-def test_a_wide_table_has_one_typed_column_for_each_field(
-    warehouse: Warehouse, projector: Projector, table: str, level: Level
-) -> None:
-    projector.project()
+def test_a_wide_table_has_one_typed_column_for_each_field(empty_warehouse: Warehouse, table: str, level: Level) -> None:
     expected = {name: _SQL_TYPES.get(s.kind, "VARCHAR") for name, s in FIELDS.items() if s.level is level}
     if level is Level.CONTACT:
         expected["company_domain"] = "VARCHAR"
-    found = _columns(warehouse, table)
+    found = _columns(empty_warehouse, table)
     assert {name: kind for name, kind in found.items() if name not in _OWN_COLUMNS} == expected
 
 
-def test_coverage_counts_every_field(warehouse: Warehouse, projector: Projector) -> None:
-    projector.project()
-    rows = warehouse.query("SELECT field, level FROM field_coverage").rows()
+def test_coverage_counts_every_field(empty_warehouse: Warehouse) -> None:
+    rows = empty_warehouse.query("SELECT field, level FROM field_coverage").rows()
     assert dict(rows) == {name: spec.level.value for name, spec in FIELDS.items()}
 
 
@@ -51,10 +47,9 @@ def test_coverage_counts_every_field(warehouse: Warehouse, projector: Projector)
         "dead_letters",
     ],
 )
-def test_the_checked_columns_are_the_table_s(warehouse: Warehouse, projector: Projector, table: str) -> None:
-    projector.project()
+def test_the_checked_columns_are_the_table_s(empty_warehouse: Warehouse, table: str) -> None:
     checked = set(table_schema(table).columns)
-    found = set(_columns(warehouse, table))
+    found = set(_columns(empty_warehouse, table))
     assert {name.replace("cost_micros", "cost_usd") for name in checked} == found - {"value_text"}
 
 
@@ -76,9 +71,8 @@ def test_a_set_up_that_was_cut_off_is_finished(warehouse: Warehouse, projector: 
     assert warehouse.query("FROM spend").is_empty()
 
 
-def test_only_append_only_tables_keep_rows_in_the_catalog(warehouse: Warehouse, projector: Projector) -> None:
-    projector.project()
-    rows = warehouse.query(
+def test_only_append_only_tables_keep_rows_in_the_catalog(empty_warehouse: Warehouse) -> None:
+    rows = empty_warehouse.query(
         "SELECT scope_entry FROM warehouse.options() WHERE option_name = 'data_inlining_row_limit' AND value = '0'"
     )
     assert set(rows["scope_entry"]) == {
