@@ -1,4 +1,4 @@
-"""Enriching a batch: read its records together, work its events at once, store what is ready in micro-batches."""
+"""Enriching a batch: read its records by the hundred, work their events at once, store what is ready together."""
 
 from __future__ import annotations
 
@@ -44,6 +44,9 @@ _FIRST_DEFERRAL_SECONDS = 15.0
 _LONGEST_DEFERRAL_SECONDS = 900.0
 _MOST_AT_ONCE = 200
 """Results that are validated and stored together at the most: the event loop does nothing else meanwhile."""
+
+_READ_TOGETHER = 200
+"""Records that are read before work on them begins: one or two calls at what CRMs take in one."""
 
 _log = structlog.get_logger(__name__)
 
@@ -135,34 +138,38 @@ class BatchRunner:
 
     async def _process(self, lease: Lease, items: Sequence[WorkItem], report: BatchReport) -> None:
         ready: Tray[Draft | Deferral] = Tray(len(items), _MOST_AT_ONCE, self._clock)
-        records, down = await self._read(items)
-        circumstances = await self._circumstances(items, records)
+        kinds: dict[tuple[str, str], list[WorkItem]] = {}  # a kind of record has properties of its own
+        for item in items:
+            ref = item.event.subject
+            kinds.setdefault((ref.system, ref.object_type), []).append(item)
         async with asyncio.TaskGroup() as group:
-            for item in items:
-                group.create_task(self._work_on(item, records, down, circumstances.get(item.work_id, NOTHING), ready))
+            for same_kind in kinds.values():
+                group.create_task(self._begin(same_kind, ready, group))
             while ready.left:
                 await self._store(lease, await ready.take(), report)
 
-    async def _read(self, items: Sequence[WorkItem]) -> tuple[Records, set[str]]:
-        """Read the records of all items, one call per CRM (and vendor batch); names the CRMs that did not answer."""
-        by_kind: dict[tuple[str, str], dict[RecordRef, None]] = {}  # a kind of record has properties of its own
-        for item in items:
-            ref = item.event.subject
-            if ref.system in self._crms and self._mapper.knows(ref):
-                by_kind.setdefault((ref.system, ref.object_type), {})[ref] = None
-        records: dict[RecordRef, CrmRecord | CrmFailure] = {}
-        down: set[str] = set()
+    async def _begin(self, items: Sequence[WorkItem], ready: Tray[Draft | Deferral], group: asyncio.TaskGroup) -> None:
+        """Read records of one kind, some at a time, and begin with their events as soon as they are there."""
+        records: Records | None = {}
+        for first in range(0, len(items), _READ_TOGETHER):
+            part = items[first : first + _READ_TOGETHER]
+            if records is not None:
+                records = await self._read(part)
+            circumstances = await self._circumstances(part, records or {})
+            for item in part:
+                about = circumstances.get(item.work_id, NOTHING)
+                group.create_task(self._work_on(item, records, about, ready))
 
-        async def read(system: str, refs: list[RecordRef]) -> None:
-            try:
-                records.update(await self._crms[system].read(refs, self._mapper.properties(refs[0])))
-            except CrmError:
-                down.add(system)
-
-        async with asyncio.TaskGroup() as group:
-            for (system, _), refs in by_kind.items():
-                group.create_task(read(system, list(refs)))
-        return records, down
+    async def _read(self, items: Sequence[WorkItem]) -> Records | None:
+        """Return the items' records; None when their CRM does not answer. There are none where no CRM is known."""
+        ref = items[0].event.subject
+        if ref.system not in self._crms or not self._mapper.knows(ref):
+            return {}
+        refs = list(dict.fromkeys(item.event.subject for item in items))
+        try:
+            return await self._crms[ref.system].read(refs, self._mapper.properties(ref))
+        except CrmError:
+            return None
 
     async def _circumstances(self, items: Sequence[WorkItem], records: Records) -> dict[str, Circumstances]:
         """Return what is stored of the items' subjects, asked for together, by work id."""
@@ -193,30 +200,27 @@ class BatchRunner:
     async def _work_on(
         self,
         item: WorkItem,
-        records: Records,
-        down: set[str],
+        records: Records | None,
         circumstances: Circumstances,
         ready: Tray[Draft | Deferral],
     ) -> None:
         async with self._slots:
             try:
-                result = await self._draft(item, records, down, circumstances)
+                result = await self._draft(item, records, circumstances)
             except Exception as error:  # noqa: BLE001 - one event's fault must not cost the batch
                 _log.exception("an event's enrichment failed", event_id=item.event.event_id)
                 result = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
                 result.fault = f"internal_error:{type(error).__name__}"
             ready.put(result)
 
-    async def _draft(
-        self, item: WorkItem, records: Records, down: set[str], circumstances: Circumstances
-    ) -> Draft | Deferral:
+    async def _draft(self, item: WorkItem, records: Records | None, circumstances: Circumstances) -> Draft | Deferral:
         ref = item.event.subject
-        record = records.get(ref)
+        record = None if records is None else records.get(ref)
         if isinstance(record, CrmFailure) and not record.transient:
             draft = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
             draft.skip_reason = "record_not_found" if record.reason == "not_found" else f"record_{record.reason}"
             return draft
-        unread = ref.system in down or isinstance(record, CrmFailure)
+        unread = records is None or isinstance(record, CrmFailure)
         if unread and not self._says_who(item):
             return self._defer(item)
         source = ref.system if isinstance(record, CrmRecord) else item.event.source
