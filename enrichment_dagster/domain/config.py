@@ -593,7 +593,11 @@ class RunEconomyConfig(_Model):
     max_runs_per_minute: int = Field(default=20, ge=1, le=120)
     min_linger_seconds: Seconds = 5.0
     concurrent_events: int = Field(
-        default=100, ge=1, le=1_000, description="Events of a batch that are worked at once."
+        default=200,
+        ge=1,
+        le=1_000,
+        description="Events of a batch that are worked at once. More share bulk calls and commits better, but wait "
+        "for a provider's rate limit together, and no longer than the plan's deadline.",
     )
 
 

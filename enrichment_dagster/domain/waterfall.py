@@ -103,8 +103,7 @@ def choose(candidates: Mapping[CandidateKey, FieldValue], default_company: str |
     company = company_of(candidates.values(), default_company)
     best: dict[str, FieldValue] = {}
     for value in candidates.values():
-        is_others = FIELDS[value.field].level is Level.COMPANY and value.subject_key != company
-        if is_others and value.precedence:
+        if value.precedence and value.subject_key != company and FIELDS[value.field].level is Level.COMPANY:
             continue
         known = best.get(value.field)
         if known is None or is_better(value, known):

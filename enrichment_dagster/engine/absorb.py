@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from enrichment_dagster.domain.fields import FIELDS, FieldValue, Level, RejectedValue
+from enrichment_dagster.domain.fields import FIELDS, FieldValue, RejectedValue, Value
 from enrichment_dagster.domain.normalise import InvalidValueError, normalise
 from enrichment_dagster.engine.draft import Draft, company_key
 from enrichment_dagster.engine.plan import Plan
@@ -22,8 +22,7 @@ def absorb_answer(draft: Draft, lookup: Lookup, subject: str, purchase: Purchase
     answer = purchase.answer
     assert answer is not None
     draft.ids.update(answer.ids)
-    found = [value for value in _values(draft, lookup, subject, purchase, plan) if value is not None]
-    values = _without_refused(draft, found)
+    values = _without_refused(draft, _values(draft, lookup, subject, purchase, answer, plan))
     if values and purchase.cost_micros:
         # The call's price stands once, on the first value that it brought.
         values[0] = replace(values[0], cost_micros=purchase.cost_micros)
@@ -32,9 +31,11 @@ def absorb_answer(draft: Draft, lookup: Lookup, subject: str, purchase: Purchase
         _judge_email(draft, values, purchase.fetched_at)
 
 
-def _without_refused(draft: Draft, values: Sequence[FieldValue]) -> list[FieldValue]:
+def _without_refused(draft: Draft, values: list[FieldValue]) -> list[FieldValue]:
     """Set aside what is proven wrong, whoever says it again, and of a bad address the status that was told with it."""
     bad = [value for value in values if draft.knowledge.is_refused(value)]
+    if not bad:
+        return values
     fields = {value.field for value in bad}
     if "email" in fields:
         fields.add("email_status")
@@ -44,47 +45,49 @@ def _without_refused(draft: Draft, values: Sequence[FieldValue]) -> list[FieldVa
     return [value for value in values if value.field not in fields]
 
 
-def _values(draft: Draft, lookup: Lookup, subject: str, purchase: Purchase, plan: Plan) -> Sequence[FieldValue | None]:
-    answer = purchase.answer
-    assert answer is not None
+def _values(
+    draft: Draft, lookup: Lookup, subject: str, purchase: Purchase, answer: Answer, plan: Plan
+) -> list[FieldValue]:
+    """Return the answer's values in our forms."""
+    name, provider, expires_at = lookup.name, lookup.provider, purchase.fetched_at + plan.value_ttl
     own_company = _answers_company(answer) or (subject if subject.startswith("domain:") else None)
-    return [_value(draft, lookup, raw, own_company, purchase, plan) for raw in answer.values]
+    values: list[FieldValue] = []
+    for raw in answer.values:
+        spec = FIELDS.get(raw.field)
+        subject_key = None if spec is None else draft.subject_key(spec.level, own_company)
+        value = None if subject_key is None else _normalised(draft, raw, provider)
+        if subject_key is None or value is None:
+            continue
+        values.append(
+            FieldValue(
+                field=raw.field,
+                value=value,
+                provider=provider,
+                subject_key=subject_key,
+                fetched_at=purchase.fetched_at,
+                confidence=raw.confidence,
+                verified_at=purchase.fetched_at if raw.field == "email_status" else None,
+                expires_at=expires_at,
+                request_id=answer.request_id,
+                precedence=plan.precedence(raw.field, name),
+                stale=purchase.stale,
+            )
+        )
+    return values
 
 
 def _answers_company(answer: Answer) -> str | None:
     return company_key(next((raw.value for raw in answer.values if raw.field == "company_domain"), None))
 
 
-def _value(
-    draft: Draft, lookup: Lookup, raw: RawValue, own_company: str | None, purchase: Purchase, plan: Plan
-) -> FieldValue | None:
-    spec = FIELDS.get(raw.field)
-    if spec is None:
-        return None
-    subject_key = (own_company if spec.level is Level.COMPANY else None) or draft.subject_key(raw.field)
-    if subject_key is None:
-        return None
+def _normalised(draft: Draft, raw: RawValue, provider: str) -> Value | None:
+    """Return the value in its field's form; one that has none is set aside."""
     try:
-        value = normalise(raw.field, raw.value)
+        return normalise(raw.field, raw.value)
     except InvalidValueError as error:
         text = repr(raw.value)[:_RAW_LENGTH]
-        draft.knowledge.rejected.append(RejectedValue(raw.field, text, lookup.provider, str(error)))
+        draft.knowledge.rejected.append(RejectedValue(raw.field, text, provider, str(error)))
         return None
-    if value is None:
-        return None
-    return FieldValue(
-        field=raw.field,
-        value=value,
-        provider=lookup.provider,
-        subject_key=subject_key,
-        fetched_at=purchase.fetched_at,
-        confidence=raw.confidence,
-        verified_at=purchase.fetched_at if raw.field == "email_status" else None,
-        expires_at=purchase.fetched_at + plan.value_ttl,
-        request_id=purchase.answer.request_id if purchase.answer else "",
-        precedence=plan.precedence(raw.field, lookup.name),
-        stale=purchase.stale,
-    )
 
 
 def _judge_email(draft: Draft, values: Sequence[FieldValue], checked_at: datetime) -> None:

@@ -227,7 +227,7 @@ class BatchRunner:
         standings = await self._standings.current()
         return await enrich_event(
             item,
-            self._known(item, records),
+            self._known(item, records or {}),
             self._plan,
             self._buyer,
             self._clock,

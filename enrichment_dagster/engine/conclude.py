@@ -71,7 +71,9 @@ def _steps(draft: Draft, plan: Plan) -> tuple[Step, ...]:
         if value.precedence and name in wanted:
             owner = next((s for s in draft.steps if _gave(plan, s, value)), "")
             owners.setdefault(owner, []).append(name)
-    return tuple(replace(step, fields=tuple(owners.get(name, ()))) for name, step in draft.steps.items())
+    return tuple(
+        replace(step, fields=tuple(owners[name])) if name in owners else step for name, step in draft.steps.items()
+    )
 
 
 def _gave(plan: Plan, lookup: str, value: FieldValue) -> bool:

@@ -69,11 +69,11 @@ class Draft:
             ids=dict(self.ids),
         )
 
-    def subject_key(self, name: str) -> str | None:
-        """Return whom a value of this field describes, where the answer itself does not say."""
-        if FIELDS[name].level is Level.CONTACT:
-            return self.person_key
-        return self.knowledge.default_company
+    def subject_key(self, level: Level, own_company: str | None) -> str | None:
+        """Return whom a value describes; ``own_company`` is the company that its source names, if it does."""
+        if level is Level.COMPANY:
+            return own_company or self.knowledge.default_company
+        return self.person_key
 
 
 NOTHING = Circumstances()
@@ -175,8 +175,7 @@ def _known_values(draft: Draft, fields: Mapping[str, Any], source: str, now: dat
     found = []
     own_company = company_key(fields.get("company_domain"))
     for name, raw in fields.items():
-        is_company = FIELDS[name].level is Level.COMPANY
-        subject = (own_company if is_company else None) or draft.subject_key(name)
+        subject = draft.subject_key(FIELDS[name].level, own_company)
         try:
             value = normalise(name, raw)
         except InvalidValueError:
