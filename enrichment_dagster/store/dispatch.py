@@ -79,7 +79,7 @@ class DispatchStore:
 
     def _behind(self, watermark: int) -> int:
         with self._journal.read() as connection:
-            newest = connection.execute(_NEWEST).scalar_one()
+            ((newest,),) = _NEWEST.rows(connection)
         return max(0, int(newest) - watermark)
 
     def pump(self) -> int:
@@ -98,7 +98,7 @@ class DispatchStore:
     def glance(self, event_types: Sequence[str]) -> Glance:
         """Say whether there is anything to do in any of these lanes: two short queries, whatever waits."""
         with self._ops.read() as connection:
-            watermark, *oldest = connection.execute(_glance(tuple(event_types))).one()
+            ((watermark, *oldest),) = _glance(tuple(event_types)).rows(connection)
         now_ms = to_ms(self._clock.now())
         due = {
             name: from_ms(at) for name, at in zip(event_types, oldest, strict=True) if at is not None and at <= now_ms
@@ -285,17 +285,17 @@ class DispatchStore:
         return None if at_ms is None else from_ms(at_ms)
 
 
-_NEWEST = select(func.coalesce(func.max(journal.c.seq), 0))
+_NEWEST = Query(select(func.coalesce(func.max(journal.c.seq), 0)))
 
 
 @cache
-def _glance(event_types: tuple[str, ...]) -> Select[Any]:
-    """Select the watermark and, for each type, when its oldest due event is due: each is one step in an index."""
+def _glance(event_types: tuple[str, ...]) -> Query:
+    """Return the query of the watermark and of each type's oldest due event: each is one step in an index."""
     oldest = [
         select(func.min(work.c.due_at_ms)).where(work.c.state == "due", work.c.event_type == name).scalar_subquery()
         for name in event_types
     ]
-    return select(counters.c.n, *oldest).where(counters.c.name == WATERMARK)
+    return Query(select(counters.c.n, *oldest).where(counters.c.name == WATERMARK))
 
 
 def _open_batches() -> Select[Any]:

@@ -13,6 +13,7 @@ from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.fields import FieldValue
 from enrichment_dagster.ports import Recollection
 from enrichment_dagster.store.database import Database, from_ms, to_ms
+from enrichment_dagster.store.prepared import Query
 from enrichment_dagster.store.result_rows import stored_value
 from enrichment_dagster.store.rows import dialect_insert
 from enrichment_dagster.store.tables import field_values, invalid_values, suppressions
@@ -21,9 +22,11 @@ MAX_REASON = 200
 _OLDEST_SECONDS = 1.0
 
 _KEYS: BindParameter[Any] = bindparam("b_keys", expanding=True)
-_SUPPRESSED = select(suppressions.c.subject).where(suppressions.c.subject.in_(_KEYS))
-_WRONG = select(invalid_values.c.subject, invalid_values.c.field, invalid_values.c.value).where(
-    invalid_values.c.subject.in_(_KEYS)
+_SUPPRESSED = Query(select(suppressions.c.subject).where(suppressions.c.subject.in_(_KEYS)))
+_WRONG = Query(
+    select(invalid_values.c.subject, invalid_values.c.field, invalid_values.c.value).where(
+        invalid_values.c.subject.in_(_KEYS)
+    )
 )
 _FRESH = (
     select(field_values)
@@ -36,7 +39,7 @@ _FRESH = (
     )
     .order_by(field_values.c.fetched_at_ms, field_values.c.value_id)
 )
-_ANY = select(select(suppressions.c.subject).exists(), select(invalid_values.c.subject).exists())
+_ANY = Query(select(select(suppressions.c.subject).exists(), select(invalid_values.c.subject).exists()))
 
 
 class SqlMemory:
@@ -55,7 +58,7 @@ class SqlMemory:
         names = sorted(keys)
         with self._ops.read() as connection:
             return Recollection(
-                suppressed=frozenset(connection.execute(_SUPPRESSED, {"b_keys": names}).scalars()),
+                suppressed=frozenset(name for (name,) in _SUPPRESSED.rows(connection, b_keys=names)),
                 wrong=_wrong(connection, names),
                 values={} if fresh_since is None else _fresh(connection, names, fresh_since),
             )
@@ -65,13 +68,13 @@ class SqlMemory:
         if now - self._looked_at >= _OLDEST_SECONDS:
             self._looked_at = now
             with self._ops.read() as connection:
-                self._listed = any(connection.execute(_ANY).one())
+                self._listed = any(any(row) for row in _ANY.rows(connection))
         return self._listed
 
 
-def _wrong(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+def _wrong(connection: Connection, keys: list[str]) -> dict[str, tuple[tuple[str, str], ...]]:
     found: dict[str, tuple[tuple[str, str], ...]] = {}
-    for subject, name, value in connection.execute(_WRONG, {"b_keys": keys}):
+    for subject, name, value in _WRONG.rows(connection, b_keys=keys):
         found[subject] = (*found.get(subject, ()), (name, value))
     return found
 

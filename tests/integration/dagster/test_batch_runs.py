@@ -166,5 +166,6 @@ def test_upkeep_tidies_the_warehouse_and_forgets_old_runs(product: Product) -> N
     assert {event.step_key for event in result.all_events if event.is_step_success} == {
         "tidy_warehouse",
         "delete_old_runs",
+        "forget_own_writes",
     }
     assert product.rows("SELECT count(*) FROM contacts") == [(0,)]

@@ -12,6 +12,7 @@ from support.ports import ScriptedLookup
 
 from enrichment_dagster.domain.eligibility import Rules, Standing
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.fields import Level
 from enrichment_dagster.engine.circumstances import Circumstances, circumstances_of, identify
 from enrichment_dagster.engine.draft import start_draft
 from enrichment_dagster.engine.plan import UNLISTED
@@ -83,7 +84,7 @@ class TestWhomItIsAbout:
         assert found.skip_reason == ""
         assert (found.query().domain, found.query().email) == ("acme.com", None)
         assert found.subject_keys == (COMPANY,)
-        assert found.subject_key("title") is None, "a company has no title"
+        assert found.subject_key(Level.CONTACT, None) is None, "a company has no title"
 
     def test_a_contact_of_an_account_may_have_a_personal_address(self):
         known = {"email": "jo@gmail.com", "company_domain": "acme.com"}
