@@ -13,13 +13,13 @@ _EVENT_ID_HEX_DIGITS = 24  # 96 bits: no collision to be expected below 10^13 ev
 
 def _digest(*parts: str) -> str:
     """Return a hash of the parts; the separator can't occur in a part's length prefix, so no two lists collide."""
-    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    joined = "".join([f"{len(part)}:{part}" for part in parts])
     return hashlib.sha256(joined.encode()).hexdigest()
 
 
 def dedup_key(source: str, *parts: str | int) -> str:
     """Return the key that two deliveries of one fact share: source, shard and the sender's identifying parts."""
-    return _digest(source, *(str(part) for part in parts))
+    return _digest(source, *map(str, parts))
 
 
 def event_id(dedup: str) -> str:

@@ -16,6 +16,7 @@ from enrichment_dagster.ports import KeptBody
 MAX_ELEMENTS = 5_000  # HubSpot documents 100; more than this is no batch of events, it is kept as a whole
 _MAX_TEXT = 200  # what the journal's columns hold
 _ID = re.compile(r"[1-9][0-9]{0,39}")
+_TOO_BIG = 10**40
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _MAX_NUMBER = 1e15
 _MAX_VALUE = 5_000  # of one property; what is compared with it is never longer
@@ -52,7 +53,10 @@ def _mapping(element: Any) -> Element:
 def text(element: Element, name: str, limit: int = _MAX_TEXT) -> str:
     """Return a text in storable form; empty where it is absent, blank or of another type."""
     value = element.get(name)
-    return _UNSTORABLE.sub("", value).strip()[:limit] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    # What is printable has nothing to be cleaned, and nearly everything is.
+    return (value if value.isprintable() else _UNSTORABLE.sub("", value)).strip()[:limit]
 
 
 def texts(element: Element, **names: str) -> dict[str, str]:
@@ -86,5 +90,6 @@ def child(element: Element, name: str) -> Element:
 def exact_id(element: Element, name: str) -> str | None:
     """Return a numeric id of any size as exact text, or None where there is no such id (a float is none)."""
     value = element.get(name)
-    digits = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    return digits if isinstance(digits, str) and _ID.fullmatch(digits) else None
+    if type(value) is int:  # and not a bool
+        return str(value) if 0 < value < _TOO_BIG else None
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None

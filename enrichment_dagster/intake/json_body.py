@@ -26,13 +26,22 @@ def parse_json(body: bytes) -> Any:
     """
     text = _text(body)
     try:
-        value = _DECODER.decode(text)
+        value = _decode(text)
     except json.JSONDecodeError as error:
         raise PayloadError("not_json", f"not JSON at character {error.pos}: {error.msg}") from error
     except RecursionError as error:
         raise _too_deep() from error
     _check_depth(value)
     return value
+
+
+def _decode(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a number that Python does not turn into an integer, for the time that it would take
+        return _PATIENT_DECODER.decode(text)
 
 
 def _text(body: bytes) -> str:
@@ -81,4 +90,7 @@ def _too_deep() -> PayloadError:
     return PayloadError("too_deep", f"nested deeper than {MAX_DEPTH} levels")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+_PATIENT_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
