@@ -12,7 +12,7 @@ import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ class Stores:
     journal: Database
     ops: Database
     clock: Clock
-    rules: Mapping[str, InboxRules]  # by event type
+    rules: Mapping[str, InboxRules] = field(hash=False)  # by event type
     marks: OwnMarks  # what CRMs call us
 
     def dispatch(self) -> DispatchStore:

@@ -26,6 +26,7 @@ GROUPS = {
     "lanes",
     "crm mapping",
     "addresses",
+    "senders",
     "home",
     "disk",
     "journal store",
