@@ -63,6 +63,10 @@ class OpenAttempt:
     state: str
     lease_until_ms: int
 
+    def is_lost(self, now_ms: int) -> bool:
+        """Say whether its worker has died."""
+        return self.state == "sent" and self.lease_until_ms < now_ms
+
 
 _OPEN = Query(
     select(attempts.c.subject_key, attempts.c.attempt_id, attempts.c.state, attempts.c.lease_until_ms).where(

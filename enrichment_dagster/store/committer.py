@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ Item_contra = TypeVar("Item_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
 _MAX_GROUP = 2_000
+_GATHER_SECONDS = 0.001
+"""How long the patient wait: the answers of one lead's providers often come at about the same time."""
 
 
 class Handler(Protocol[Item_contra, Result_co]):
@@ -54,13 +57,18 @@ class GroupCommitter:
         self._asked: deque[_Request] = deque()
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # one wakes the thread: a call to the system
         self._called = False  # and it has not begun to look yet
+        self._hurries = False  # one of those who ask is not patient
         self._closed = False
         self._gate = threading.Lock()  # nothing may be asked after the closing: nobody would answer it
         self._thread = threading.Thread(target=self._run, name=f"committer-{name}", daemon=True)
         self._thread.start()
 
-    async def submit(self, handler: Handler[Item_contra, Result_co], item: Item_contra) -> Result_co:
+    async def submit(
+        self, handler: Handler[Item_contra, Result_co], item: Item_contra, *, patient: bool = False
+    ) -> Result_co:
         """Do one request in the next transaction and return its result once that is durable.
+
+        ``patient``: it may wait a moment for others to come along.
 
         Raises:
             StoreError: the committer is closed.
@@ -70,13 +78,14 @@ class GroupCommitter:
             if self._closed:
                 raise StoreError("the store is closed")
             self._asked.append(_Request(handler, item, future))
+            self._hurries = self._hurries or not patient
             self._call()
         return await future
 
     def close(self) -> None:
         """Finish what was asked and stop the thread."""
         with self._gate:
-            self._closed = True
+            self._closed = self._hurries = True
             self._call()
         self._thread.join()
 
@@ -89,7 +98,10 @@ class GroupCommitter:
         while self._asked or not self._closed:
             if not self._asked:
                 self._calls.get()
+                if not self._hurries:
+                    time.sleep(_GATHER_SECONDS)
                 self._called = False  # before looking: what is asked from now on calls again
+            self._hurries = False
             self._commit_live([self._asked.popleft() for _ in range(min(len(self._asked), _MAX_GROUP))])
         self._writer.close()
 

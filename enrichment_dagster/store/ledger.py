@@ -60,6 +60,7 @@ class Policies:
 
 
 _NO_LIMITS = ProviderPolicy()
+_GIVE_UP_EVERY_SECONDS = 1.0
 
 
 class SqlLedger:
@@ -70,6 +71,7 @@ class SqlLedger:
         self._clock = clock
         self._policies = policies or Policies()
         self._memory = StateMemory()
+        self._gave_up_at = float("-inf")
         # Bound once: the committer groups requests by handler.
         self._begin_handler = self._begin_all
         self._settle_handler = self.settle_all
@@ -80,7 +82,7 @@ class SqlLedger:
 
     async def settle(self, settlement: Settlement) -> None:
         """Store how the attempt ended and remember its answer."""
-        await self._committer.submit(self._settle_handler, settlement)
+        await self._committer.submit(self._settle_handler, settlement, patient=True)
 
     # --- begin -------------------------------------------------------------------------------------------------------
 
@@ -102,10 +104,7 @@ class SqlLedger:
         now: datetime,
     ) -> list[Begun]:
         rev = next_rev(connection)
-        give_up_lost(connection, now, rev)
-        busy: dict[AttemptKeyRow, Begun] = {
-            key: _busy(row) for key, row in open_attempts(connection, {key_of(r.key) for r in requests}).items()
-        }
+        busy = {key: _busy(found) for key, found in self._open_attempts(connection, requests, now, rev).items()}
         admission = Admission(connection, self._policies, self._memory, requests, now)
         answers: list[Begun] = []
         rows: list[dict[str, Any]] = []
@@ -132,6 +131,17 @@ class SqlLedger:
         insertion(pending_answers).run(connection, late)
         admission.store()
         return answers
+
+    def _open_attempts(
+        self, connection: Connection, requests: Sequence[AttemptRequest], now: datetime, rev: int
+    ) -> dict[AttemptKeyRow, OpenAttempt]:
+        """Return what is asked already. Calls whose worker died are given up: at once where somebody wants theirs."""
+        found = open_attempts(connection, {key_of(request.key) for request in requests})
+        alive = {key: attempt for key, attempt in found.items() if not attempt.is_lost(to_ms(now))}
+        if len(alive) < len(found) or self._clock.monotonic() - self._gave_up_at >= _GIVE_UP_EVERY_SECONDS:
+            give_up_lost(connection, now, rev)
+            self._gave_up_at = self._clock.monotonic()
+        return alive
 
     # --- settle ------------------------------------------------------------------------------------------------------
 
