@@ -2,8 +2,9 @@
 
 How many are worked on follows from how long our own part of a request takes (``felt``): requests that wait for a
 provider cost nothing, but those that wait for this process and its disk make each other late. Where that becomes slow
-there are fewer places, and one more with every request that is quick again: additive increase, multiplicative decrease,
-as TCP's congestion control does it.
+there are fewer places. Where it is quick there is one more with each request, as far as they are needed; those that
+were needed once and are no more are taken back, or the next rush would find more places than it can be answered in.
+That is how TCP finds out how much may be under way: additive increase, multiplicative decrease.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from enrichment_dagster.engine.waiting import first_done
 from enrichment_dagster.errors import Overloaded
 
 SLOW_SECONDS = 0.15
+FIRST_PLACES = 64
 LEAST_PLACES = 8
 _DECREASE = 0.7
 
@@ -28,8 +30,9 @@ class Places:
     def __init__(self, clock: Clock, at_once: int, most_waiting: int) -> None:
         self._clock = clock
         self._most = at_once
+        self._usual = min(at_once, FIRST_PLACES)
         self._least = min(at_once, LEAST_PLACES)
-        self._places = float(at_once)  # at present
+        self._places = float(self._usual)  # at present
         self._taken = 0
         self._decreased_at = float("-inf")
         self.most_waiting = most_waiting
@@ -52,8 +55,11 @@ class Places:
         """Say how long our own part of a request has taken, or one step of it that every request takes."""
         now = self._clock.monotonic()
         if seconds <= SLOW_SECONDS:
-            self._places = min(self._most, self._places + 1)
-            self._call_in()
+            if self._places < self._usual or self._taken >= self._places / 2:
+                self._places = min(self._most, self._places + 1)
+                self._call_in()
+            else:
+                self._places = max(self._usual, self._places - 1)
         elif now - self._decreased_at >= seconds:  # what was begun before the last decrease says nothing new
             self._decreased_at = now
             self._places = max(self._least, min(self._places, self._taken) * _DECREASE)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from support.clock import ManualClock
 
-from enrichment_dagster.engine.places import Places
+from enrichment_dagster.engine.places import FIRST_PLACES, LEAST_PLACES, SLOW_SECONDS, Places
 from enrichment_dagster.errors import Overloaded
 
 
@@ -112,3 +112,76 @@ async def test_nobody_overtakes_the_line(clock: ManualClock) -> None:
     for number in (2, 3):
         guests.go(number)
     await asyncio.gather(first, second, third)
+
+
+class TestBusyProcess:
+    """Fewer places where our own part of requests becomes slow, more with each request that is quick again."""
+
+    @staticmethod
+    async def crowd(places: Places, count: int) -> tuple[Guests, list[asyncio.Task[None]]]:
+        guests = Guests(places)
+        tasks = [guests.come(number) for number in range(count)]
+        await settled()
+        return guests, tasks
+
+    @staticmethod
+    async def leave(guests: Guests, tasks: list[asyncio.Task[None]]) -> None:
+        for number in range(len(tasks)):
+            guests.go(number)
+        await asyncio.gather(*tasks)
+
+    async def test_it_lets_fewer_in(self, clock: ManualClock) -> None:
+        places = Places(clock, 100, 100)
+        guests, tasks = await self.crowd(places, 50)
+        places.felt(SLOW_SECONDS * 2)
+        for number in range(40):
+            guests.go(number)
+        more = [guests.come(number) for number in range(50, 80)]
+        await settled()
+        assert len(guests.inside) == 50 + 25, "of the 35 places that are left 10 are still taken"
+        places.felt(0.01)
+        await settled()
+        assert len(guests.inside) == 50 + 26
+        await self.leave(guests, tasks + more)
+
+    async def test_who_began_before_the_last_decrease_brings_no_other_one(self, clock: ManualClock) -> None:
+        places = Places(clock, 100, 100)
+        guests, tasks = await self.crowd(places, 50)
+        for _ in range(20):
+            places.felt(SLOW_SECONDS * 2)
+        await self.leave(guests, tasks)
+        guests, tasks = await self.crowd(places, 50)
+        assert len(guests.inside) == 35
+        await self.leave(guests, tasks)
+
+    async def test_some_are_let_in_whatever_happens(self, clock: ManualClock) -> None:
+        places = Places(clock, 100, 100)
+        for _ in range(50):
+            places.felt(60.0)
+            clock.advance(61.0)
+        guests, tasks = await self.crowd(places, 20)
+        assert len(guests.inside) == LEAST_PLACES
+        await self.leave(guests, tasks)
+
+    async def test_those_who_wait_for_others_get_more_places(self, clock: ManualClock) -> None:
+        """A provider that hangs fills them; as long as our own part is quick, that is what they are for."""
+        places = Places(clock, 100, 100)
+        guests, tasks = await self.crowd(places, 100)
+        assert len(guests.inside) == FIRST_PLACES
+        for _ in range(100):
+            places.felt(0.01)
+        await settled()
+        assert len(guests.inside) == 100
+        await self.leave(guests, tasks)
+
+    async def test_places_that_nobody_needs_any_more_are_taken_back(self, clock: ManualClock) -> None:
+        places = Places(clock, 100, 100)
+        guests, tasks = await self.crowd(places, 100)
+        for _ in range(100):
+            places.felt(0.01)
+        await self.leave(guests, tasks)
+        for _ in range(100):
+            places.felt(0.01)
+        guests, tasks = await self.crowd(places, 100)
+        assert len(guests.inside) == FIRST_PLACES
+        await self.leave(guests, tasks)
