@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Literal
 
 from enrichment_dagster.domain.eligibility import Rules
+from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.fields import FIELDS
 from enrichment_dagster.engine.ordering import candidates, listed_order
 from enrichment_dagster.ports import Lookup
@@ -49,9 +50,16 @@ class Plan:
         return min(places, default=UNLISTED - 1)
 
     def precedence(self, name: str, lookup: str) -> int:
-        """Return the place of a lookup in a field's order: 1 is the most trusted. What it gives unasked comes last."""
+        """Return the place of a lookup in a field's order: 1 is the most trusted. What it gives unasked comes last.
+
+        For the routing lane that is all that it does not want: there the quickest answers, and the standard lane, which
+        goes on with its results, has an order of its own for the rest.
+        """
         order = self.orders.get(name, ())
-        return 1 + order.index(lookup) if lookup in order else UNLISTED + self.places.get(lookup, 0)
+        if lookup not in order:
+            return UNLISTED + len(order) + 1 + self.places.get(lookup, 0)
+        unasked = self.lane == Lane.ROUTING and name not in self.wanted
+        return 1 + order.index(lookup) + (UNLISTED if unasked else 0)
 
 
 def make_plan(

@@ -13,7 +13,7 @@ from enrichment_dagster.domain.ranges import out_of_range
 from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.engine.conclude import Validator, conclude
 from enrichment_dagster.engine.draft import Draft
-from enrichment_dagster.engine.plan import UNLISTED, Plan
+from enrichment_dagster.engine.plan import Plan
 from enrichment_dagster.ports import Enrichment, OutboxEntry, RecordMapper, RoutingConclusion
 
 Decide = Callable[[Mapping[str, Value]], RoutingDecision]
@@ -117,8 +117,6 @@ def _conclusion(one: Finished, enrichment: Enrichment, mapper: RecordMapper) -> 
     goes_on = _goes_on(one, mapper)
     stored = replace(
         enrichment,
-        values=_ranked(enrichment.values, one.plan),
-        alternatives=_ranked(enrichment.alternatives, one.plan),
         outbox=_told(one, enrichment, mapper),
         follow_up=None,
         # Where the standard lane goes on, it asks for what is pending, and waits for it itself.
@@ -148,12 +146,3 @@ def _told(one: Finished, enrichment: Enrichment, mapper: RecordMapper) -> Outbox
     bought = {v.field: v.value for v in values if v.precedence and v.field in one.plan.wanted}
     told = replace(owed, fill=mapper.fill(owed.ref, bought), assign=mapper.routing(owed.ref, one.result.decision))
     return told if told.fill or told.assign else None
-
-
-def _ranked(values: Sequence[FieldValue], plan: Plan) -> tuple[FieldValue, ...]:
-    """Return the values; what came along unasked is a last resort: the standard lane has an order of its own for it."""
-    return tuple(
-        replace(v, precedence=UNLISTED + v.precedence) if 0 < v.precedence < UNLISTED and v.field not in plan.wanted
-        else v
-        for v in values
-    )  # fmt: skip

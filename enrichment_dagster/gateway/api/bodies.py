@@ -25,12 +25,14 @@ def encode(content: Any) -> bytes:
 def answer_body(result: RoutingResult) -> dict[str, Any]:
     """Return what was found within the deadline."""
     decision = result.decision
+    moments = {value.fetched_at for value in result.values.values()}  # a provider's values have one together
+    written = {moment: iso(moment) for moment in moments}
     return {
         "event_id": result.event_id,
         "status": result.status,
         "reason": result.reason,
         "data": {name: value.value for name, value in result.values.items()},
-        "provenance": {name: _provenance(value) for name, value in result.values.items()},
+        "provenance": {name: _provenance(value, written[value.fetched_at]) for name, value in result.values.items()},
         "missing_fields": {name: str(reason) for name, reason in result.missing.items()},
         "routing": {
             "segment": decision.segment,
@@ -43,10 +45,10 @@ def answer_body(result: RoutingResult) -> dict[str, Any]:
     }
 
 
-def _provenance(value: FieldValue) -> dict[str, Any]:
+def _provenance(value: FieldValue, fetched_at: str | None) -> dict[str, Any]:
     return {
         "provider": value.provider,
-        "fetched_at": iso(value.fetched_at),
+        "fetched_at": fetched_at,
         "confidence": value.confidence,
         "stale": value.stale,
     }
