@@ -88,22 +88,28 @@ class SqlLedger:
 
     def _begin_all(self, connection: Connection, requests: Sequence[AttemptRequest]) -> Sequence[Begun]:
         now = self._clock.now()
-        cached = read_cache(connection, {key_of(request.key) for request in requests})
-        answers: list[Begun | None] = [_from_cache(cached.get(key_of(r.key)), now) for r in requests]
+        keys = {key_of(request.key) for request in requests}
+        cached = read_cache(connection, keys)
+        answers = _all_from_cache(requests, cached, now)
+        if None not in answers:
+            return [answer for answer in answers if answer is not None]
+        rev = next_rev(connection)
+        if connection.dialect.name != "sqlite":  # whose writer is alone
+            # While we waited for the counter a call may have ended: it is in flight no more, its answer is cached.
+            cached = read_cache(connection, keys)
+            answers = _all_from_cache(requests, cached, now)
         wanted = [r for r, answer in zip(requests, answers, strict=True) if answer is None]
-        if wanted:
-            begun = iter(self._open(connection, wanted, cached, now))
-            answers = [next(begun) if answer is None else answer for answer in answers]
-        return [answer for answer in answers if answer is not None]
+        begun = iter(self._open(connection, rev, wanted, cached, now) if wanted else [])
+        return [next(begun) if answer is None else answer for answer in answers]
 
     def _open(
         self,
         connection: Connection,
+        rev: int,
         requests: Sequence[AttemptRequest],
         cached: Mapping[AttemptKeyRow, CacheEntry],
         now: datetime,
     ) -> list[Begun]:
-        rev = next_rev(connection)
         busy = {key: _busy(found) for key, found in self._open_attempts(connection, requests, now, rev).items()}
         admission = Admission(connection, self._policies, self._memory, requests, now)
         answers: list[Begun] = []
@@ -168,6 +174,12 @@ class SqlLedger:
         for item in settlements:
             states.observe(item.key.provider, self._policies.of(item.key.provider), _report(item))
         states.store()
+
+
+def _all_from_cache(
+    requests: Sequence[AttemptRequest], cached: Mapping[AttemptKeyRow, CacheEntry], now: datetime
+) -> list[Begun | None]:
+    return [_from_cache(cached.get(key_of(request.key)), now) for request in requests]
 
 
 def _from_cache(entry: CacheEntry | None, now: datetime) -> Begun | None:
