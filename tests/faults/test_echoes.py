@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inprocess import LANE, Pipeline, running_pipeline
+from inprocess import LANE, Pipeline, quick, running_pipeline
 from sqlalchemy import delete, select
 from support.gateway import serve_in_thread
 
@@ -197,9 +197,15 @@ def assert_not_recognised_without_notes(pipeline: Pipeline, changed: dict[str, d
     assert sum(group.count for group in pipeline.stores.dispatch().due_groups(LANE, 500)) == len(changed)
 
 
+def without_cooldown(config: dict[str, Any]) -> None:
+    """Else that would stop the flow first."""
+    quick(config)
+    config["event_types"][LANE]["policy"]["cooldown_seconds"] = 0
+
+
 def test_a_flow_that_fires_on_every_update_is_stopped_after_one_round(tmp_path: Path) -> None:
     """It clears the status again and names the lead, no more: nothing but its cause gives it away."""
-    with running_pipeline(tmp_path) as pipeline:
+    with running_pipeline(tmp_path, without_cooldown) as pipeline:
         pipeline.faults(**{"*": {"latency": 0}})
         leads = [pipeline.lead(who.index, "salesforce") for who in business_people(pipeline, 3)]
         state, rounds, seen = pipeline.sandbox.state, [], 0
