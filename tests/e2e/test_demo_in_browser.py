@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from support.demo import LEADS, ROOT, Demo
 from support.parts import require
 
+from assets.lanes import LANES
+
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -30,7 +32,6 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-ASSETS = ("crm_events", "lead_enrichment", "crm_writeback", "contacts", "companies")
 CHECKS = ("field_coverage", "latency_target", "schema_violations")
 UPDATE_VARIABLE = "ENRICHMENT_TEST_UPDATE_SCREENSHOTS"
 MOST_BYTES = 300_000
@@ -100,15 +101,20 @@ def test_every_lead_ends_and_says_where_its_fields_came_from(demo: Demo) -> None
 
 
 def test_the_lineage(demo: Demo, page: Page, tmp_path: Path) -> None:
-    """The asset graph shows the way from the inbox to the CRM and the tables."""
+    """The asset graph begins at the inbox; it leads through each lane to the CRM and the tables."""
     page.goto(f"{demo.url('webserver')}/asset-groups")
     page.get_by_text("Materialize all").wait_for()
     page.keyboard.press("Alt+e")  # open all groups
-    expect(in_graph(page, "contacts")).to_be_attached()
-    page.reload()  # they stay open, and the graph is fitted into the page
-    for name in ASSETS:
+    expect(in_graph(page, "lead_enrichment")).to_be_attached()
+    page.reload()  # they stay open; all six lanes do not fit into the page
+    for name in ("crm_events", "lead_enrichment"):
         expect(in_graph(page, name)).to_be_in_viewport()
     take(page, tmp_path, "lineage")
+    nodes = ask_dagster(demo, "{ assetNodes { assetKey { path } dependencyKeys { path } } }")["assetNodes"]
+    before = {node["assetKey"]["path"][0]: {key["path"][0] for key in node["dependencyKeys"]} for node in nodes}
+    for lane in LANES:
+        assert before[lane.asset] == {"crm_events"}
+        assert all(lane.asset in before[name] for name in ("crm_writeback", "contacts", "companies"))
 
 
 def test_the_newest_run(demo: Demo, page: Page, tmp_path: Path) -> None:
