@@ -28,6 +28,7 @@ _NAME = "warehouse"
 _INLINED_ROWS = 1_000  # smaller inserts into append-only tables stay in the catalog until maintenance flushes them
 _Config = dict[str, str | bool | int | float | list[str]]
 # DuckDB would hash 70 MB of extensions at every opening, half a second; pip checked their hashes at the installation.
+# _attach ends the permission once they are loaded.
 _CONFIG: _Config = {"allow_unsigned_extensions": True}
 _WRITER_CONFIG: _Config = {**_CONFIG, "threads": 2, "memory_limit": "512MB"}
 
@@ -88,6 +89,7 @@ class Warehouse:
         try:
             for statement in load_sql(self._kind):
                 connection.execute(statement)
+            connection.execute("SET allow_unsigned_extensions = false")
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f"ATTACH {quoted(f'ducklake:{self._kind}:{catalog}')} AS {_NAME} ({', '.join(options)})")
             connection.execute(f"USE {_NAME}")
