@@ -13,8 +13,6 @@ from support.demo import ROOT
 from support.gateway import Reply
 from support.real_gateway import RealGateway
 
-pytestmark = pytest.mark.stack
-
 GUIDE = ROOT / "docs" / "guides" / "n8n.md"
 WORKFLOW: dict[str, Any] = json.loads((GUIDE.parent / "n8n-workflow.json").read_text(encoding="utf-8"))
 NODES: dict[str, dict[str, Any]] = {node["name"]: node for node in WORKFLOW["nodes"]}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -71,37 +68,3 @@ async def test_what_may_go_well_next_time_is_left_to_temporal(
         monkeypatch.setenv("ENRICHMENT_URL", server.url)
         with pytest.raises(httpx.HTTPStatusError):
             await shown["enrich"](ANOTHER, "new-lead-6/1")
-
-
-# --- with Temporal's own library, where it is installed ---------------------------------------------------------------
-
-
-@pytest.fixture
-def files(shown: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The guide's two files, where Python finds them."""
-    pytest.importorskip("temporalio")
-    plain, activity, workflow = (block.text for block in blocks(GUIDE, "python"))
-    (tmp_path / "enriching.py").write_text(f"{plain}\n{activity}", encoding="utf-8")
-    (tmp_path / "new_lead.py").write_text(workflow, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in ("enriching", "new_lead"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return tmp_path
-
-
-async def test_two_attempts_of_an_activity_are_one_request(files: Path) -> None:
-    from temporalio.testing import ActivityEnvironment
-
-    enrich_lead = import_module("enriching").enrich_lead
-    answers = [await ActivityEnvironment().run(enrich_lead, {**ANOTHER}) for _ in range(2)]
-    assert answers[0] == answers[1]
-    assert answers[0]["event_id"].startswith("evt_")
-
-
-async def test_the_workflow_is_one_that_temporal_takes(files: Path) -> None:
-    from temporalio import workflow
-    from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
-
-    definition = workflow._Definition.must_from_class(import_module("new_lead").NewLead)
-    SandboxedWorkflowRunner().prepare_workflow(definition)
-    assert definition.name == "NewLead"
