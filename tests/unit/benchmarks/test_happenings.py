@@ -135,7 +135,7 @@ def test_what_was_written_and_what_was_skipped_is_told_apart() -> None:
     skipped = [Passed("lead_created", 0.5, "skipped", "personal_email")] * 3
     result = judged(*of_each_type(2.0), *skipped)
     shares = {figure.name: figure.measured for figure in result.figures}
-    assert shares["lead_created, events that a CRM was written to"] == 25
+    assert shares["lead_created, events with values that a CRM took"] == 25
     assert shares["lead_created, events skipped"] == 75
     assert result.series["lead_created, written s"] == [2.0]
     assert result.series["lead_created, skipped s"] == [0.5] * 3
