@@ -1,0 +1,83 @@
+"""The kinds of values that ``enrichment.yaml`` holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+import jmespath
+import jmespath.exceptions
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from enrichment_dagster.domain.expression_names import LEAD_NAMES, ROUTE_NAMES
+from enrichment_dagster.domain.expressions import parse
+from enrichment_dagster.domain.template import placeholders
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
+Memory = Annotated[float, Field(ge=0, le=365 * 86_400)]
+Usd = Annotated[float, Field(ge=0, le=1_000_000)]
+DomainName = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", max_length=253)]
+LookupName = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
+
+_T = TypeVar("_T")
+
+
+def _compiles(expression: str) -> str:
+    try:
+        jmespath.compile(expression)
+    except jmespath.exceptions.JMESPathError as error:
+        raise ValueError(f"not a JMESPath expression: {str(error).splitlines()[0]}") from error
+    return expression
+
+
+JmesPath = Annotated[str, AfterValidator(_compiles)]
+"""Where a value stands in a vendor's answer, e.g. ``data[].name``."""
+
+
+def is_template(source: _T) -> _T:
+    """Let a text, or a structure of texts, through whose placeholders are known; raises ValueError otherwise."""
+    placeholders(source)
+    return source
+
+
+Template = Annotated[str, AfterValidator(is_template)]
+"""A text with placeholders, see ``domain.template``."""
+
+
+def _written_out(source: Any) -> Any:
+    return str(source) if isinstance(source, bool) else source  # YAML reads a bare true as a boolean
+
+
+def _fits_leads(expression: str) -> str:
+    parse(expression, LEAD_NAMES)
+    return expression
+
+
+def _fits_routes(expression: str) -> str:
+    parse(expression, ROUTE_NAMES)
+    return expression
+
+
+Condition = Annotated[str, BeforeValidator(_written_out), AfterValidator(_fits_leads)]
+"""A condition over the fields of a lead, see ``domain.expressions``."""
+
+
+RouteCondition = Annotated[str, BeforeValidator(_written_out), AfterValidator(_fits_routes)]
+"""The same, over segment and score as well."""
+
+
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+
+
+def _as_digits(source: Any) -> Any:
+    return str(source) if isinstance(source, int) and not isinstance(source, bool) else source  # YAML reads a number
+
+
+AppId = Annotated[str, BeforeValidator(_as_digits), Field(pattern=r"^[1-9][0-9]{0,19}$")]
+
+
+class ConfigModel(BaseModel):
+    """A part of the file: it has no names but those that are told, and does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
