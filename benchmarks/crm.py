@@ -92,6 +92,7 @@ class EmulatedCrms:
         self._connection.request(method, f"/_sandbox/{path}", content, {"content-type": "application/json"})
         answer = self._connection.getresponse()
         data: dict[str, Any] = json.loads(answer.read())
+        self._connection.close()  # one that is kept is ended by the sandbox, when nothing was asked for some minutes
         if answer.status != 200:
             raise RuntimeError(f"the sandbox refused {method} {path}: {data}")
         return data
