@@ -15,6 +15,7 @@ from enrichment_dagster.ports import RoutingConclusion, WorkKind
 from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.dispatch import pump_into
+from enrichment_dagster.store.edges import store_edges
 from enrichment_dagster.store.pending import register_waiters
 from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
 from enrichment_dagster.store.result_rows import ended_parameters, result_rows, step_as_json
@@ -145,6 +146,7 @@ def _store_results(connection: Connection, items: Sequence[RoutingConclusion], r
     found = [item.enrichment for item in items]
     for table, rows in result_rows(found, rev, now_ms):
         insertion_of_new(table).run(connection, rows)
+    store_edges(connection, found, rev)
     awaited = [(attempt, item.item.work_id) for item in found for attempt in item.awaits]
     if awaited:
         register_waiters(connection, awaited, rev, now_ms)

@@ -101,10 +101,15 @@ class HubSpotCrm:
     async def _add_companies(
         self, object_type: str, found: dict[str, Mapping[str, Any]], properties: Sequence[str]
     ) -> None:
-        """Add each record's company to its properties, if it is asked for."""
+        """Add each record's company to its properties, if it is asked for. Without the right to know, it has none."""
         if HUBSPOT_COMPANY not in properties or not found:
             return
-        companies = await read_companies(self._calls, object_type, list(found))
+        try:
+            companies = await read_companies(self._calls, object_type, list(found))
+        except CrmError as error:
+            if error.reason != "forbidden":
+                raise
+            companies = {}
         for record_id, item in found.items():
             if isinstance(item.get("properties"), dict):
                 linked = {**item["properties"], HUBSPOT_COMPANY: companies.get(record_id)}

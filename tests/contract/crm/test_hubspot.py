@@ -200,6 +200,12 @@ class TestAssociations:
             await hubspot.read([DANA], ["@company"])
         assert (caught.value.reason, caught.value.transient) == ("throttled", True)
 
+    async def test_without_the_right_to_read_associations_contacts_have_none(self, hubspot, vendor):
+        contacts = reply(200, {"results": [{"id": DANA.record_id, "properties": {"email": "a@b.example"}}]})
+        vendor.answer(contacts, reply(403, {"category": "MISSING_SCOPES", "message": "no"}))
+        record = (await hubspot.read([DANA], ["email", "@company"]))[DANA]
+        assert record.properties == {"email": "a@b.example", "@company": None}
+
     async def test_documented_write(self, hubspot, vendor):
         vendor.answer(reply(200, {"status": "COMPLETE", "results": []}), reply(201, {"labels": ["Primary"]}))
         assert await hubspot.write([RecordUpdate(DANA, {"@company": "7654321"})]) == {DANA: None}
