@@ -21,7 +21,7 @@ from enrichment_dagster.supervise.process import (
 )
 
 Tell = Callable[[str], None]
-_RUN_NICENESS = 5
+_RUN_NICENESS = 10
 _POLL_SECONDS = 0.25
 _LOG_LINES = 8
 
