@@ -109,7 +109,7 @@ def start_draft(
     wanted = in_question(plan.wanted, item.event.event_type, item.event.attributes)
     draft = Draft(item, now, Knowledge(wanted), subject=subject)
     identity = identify(item, known, company.fields)
-    rules = _rules_for(item.event, identity, plan)
+    rules = _rules_for(item.event, company, plan)
     draft.skip_reason = refusal(item, identity, circumstances, rules)
     if draft.skip_reason:
         return draft
@@ -126,10 +126,10 @@ def start_draft(
     return draft
 
 
-def _rules_for(event: Event, identity: Identity, plan: Plan) -> Rules:
-    """Return the plan's rules: where nothing of a person is in question, a company that is known is enough."""
+def _rules_for(event: Event, company: Known, plan: Plan) -> Rules:
+    """Return the plan's rules: where nothing of a person is in question, a company that the CRM knows is enough."""
     about_company = role_of(event.subject) in (Role.COMPANY, Role.DEAL)
-    enough = about_company or (identity.domain is not None and not plan.about_people)
+    enough = about_company or ("company_domain" in company.fields and not plan.about_people)
     return replace(plan.rules, needs="domain") if enough else plan.rules
 
 

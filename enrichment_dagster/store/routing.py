@@ -76,7 +76,8 @@ class SqlRoutingStore:
         _store_results(connection, [item for item in items if item.enrichment.item.work_id in fresh], rev, now_ms)
         _hand_on(connection, [i.enrichment.item.event.event_id for i in items if i.goes_on], mine, now_ms, rev)
         ended = [
-            {"b_id": event_id, "b_rev": rev, **{f"b_{name}": v for name, v in end.items()}}
+            # What it cost stands once, on the routing's own work.
+            {"b_id": event_id, "b_rev": rev, **{f"b_{name}": v for name, v in end.items()}, "b_cost_micros": 0}
             for item, end in zip(items, ends, strict=True)
             if not item.goes_on and (event_id := item.enrichment.item.event.event_id) in mine
         ]
