@@ -31,7 +31,7 @@ check: $(READY)  ## Run the linters and the type checker
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY)  ## Measure what the targets speak of (half an hour, idle machine) and record it in benchmarks/
+bench: $(READY)  ## Measure what the targets speak of (an hour, idle machine) and record it in benchmarks/
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/run.py --report
 

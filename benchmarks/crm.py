@@ -45,6 +45,10 @@ class EmulatedCrms:
         self._next_salesforce = _FIRST_SALESFORCE_PERSON
         self._seen_writes = 0
 
+    def close(self) -> None:
+        """Close the connection; the next call opens another one."""
+        self._connection.close()
+
     def set_latency(self, milliseconds: float) -> None:
         """Let every vendor call take this long."""
         self.set_faults({"*": {"latency": milliseconds}})
@@ -71,7 +75,11 @@ class EmulatedCrms:
 
     def _create_salesforce(self) -> Lead:
         self._next_salesforce += 1
-        return _lead("salesforce", self._call("POST", "salesforce/leads", {"person": self._next_salesforce}))
+        return _lead("salesforce", self.make("salesforce/leads", person=self._next_salesforce))
+
+    def make(self, path: str, **what: Any) -> dict[str, Any]:
+        """Create a record of any kind (``hubspot/deals``) and return what the emulator tells of it."""
+        return self._call("POST", path, what)
 
     def new_status_writes(self) -> dict[str, float]:
         """Return the records whose status was written since the last call, with the moment (epoch seconds)."""
@@ -89,13 +97,20 @@ class EmulatedCrms:
 
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         content = None if body is None else json.dumps(body)
-        self._connection.request(method, f"/_sandbox/{path}", content, {"content-type": "application/json"})
-        answer = self._connection.getresponse()
+        try:
+            answer = self._answer(method, path, content)
+        except ConnectionError:  # it was idle for so long that the sandbox has closed it
+            self.close()
+            answer = self._answer(method, path, content)
         data: dict[str, Any] = json.loads(answer.read())
         self._connection.close()  # one that is kept is ended by the sandbox, when nothing was asked for some minutes
         if answer.status != 200:
             raise RuntimeError(f"the sandbox refused {method} {path}: {data}")
         return data
+
+    def _answer(self, method: str, path: str, content: str | None) -> http.client.HTTPResponse:
+        self._connection.request(method, f"/_sandbox/{path}", content, {"content-type": "application/json"})
+        return self._connection.getresponse()
 
 
 def _lead(system: str, record: dict[str, Any]) -> Lead:
@@ -116,15 +131,16 @@ def hubspot_delivery(leads: Sequence[Lead], ports: Ports, source: str = "CRM_UI"
         contact_creation(int(lead.record_id), int(lead.record_id), lead.created_ms, source=source) for lead in leads
     ]
     secret, url = sandbox_variables(ports)["HUBSPOT_CLIENT_SECRET"], ports.gateway_url + path
-    return _request(path, *build_hubspot_delivery(events, secret, url, round(time.time() * 1_000)))
+    return wire(path, *build_hubspot_delivery(events, secret, url, round(time.time() * 1_000)))
 
 
 def _flow_delivery(lead: Lead, ports: Ports) -> bytes:
     secret = sandbox_variables(ports)["SALESFORCE_FLOW_SECRET"]
     delivery = build_flow_delivery(lead.record_id, lead.email, lead.company, lead.created_ms, secret)
-    return _request("/webhooks/salesforce/flow", *delivery)
+    return wire("/webhooks/salesforce/flow", *delivery)
 
 
-def _request(path: str, headers: dict[str, str], body: bytes) -> bytes:
+def wire(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return a POST as it goes over the connection."""
     lines = [f"POST {path} HTTP/1.1", "host: gateway", *(f"{name}: {value}" for name, value in headers.items())]
     return ("\r\n".join([*lines, f"content-length: {len(body)}"]) + "\r\n\r\n").encode() + body

@@ -21,7 +21,7 @@ from benchmarks.results import HEADER, load_results, table  # noqa: E402
 
 NAMES = (
     "engine", "engine_bulk", "engine_overhead", "engine_errors",
-    "latency", "burst", "rest", "growth", "intake", "routing",
+    "latency", "burst", "rest", "growth", "intake", "intake_rates", "mixed", "routing",
 )  # fmt: skip
 QUIET_LOAD = 0.6
 _TIMEOUT_SECONDS = 2_400
@@ -44,7 +44,7 @@ def main(
     base_port: int,
     quiet_seconds: float,
 ) -> None:
-    """Measure what the targets speak of; without names all of it (about half an hour)."""
+    """Measure what the targets speak of; without names all of it (about an hour)."""
     folder = results_folder(quick, results)
     if report:
         update_readme(README, load_results(folder))

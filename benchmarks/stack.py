@@ -88,11 +88,12 @@ def installation(
     guard = Guard()
     guard.start()
     sandbox = _start("sandbox", argv, home, ports, guard, http_ok(f"{ports.sandbox_url}/_sandbox/health"))
+    crms = EmulatedCrms(ports)
     try:
-        crms = EmulatedCrms(ports)
         crms.set_latency(latency_ms)
         yield Installation(home, ports, guard, sandbox, crms)
     finally:
+        crms.close()
         sandbox.stop()
         guard.stop()
         if keep:

@@ -76,7 +76,9 @@ def _intent(attributes: Mapping[str, Any], rules: TriggerRules) -> str:
 
 def _quality(attributes: Mapping[str, Any], rules: TriggerRules) -> str:
     problem = _text(attributes, "problem")
-    return "" if problem in rules.problems else (problem if problem in PROBLEMS else "not_a_problem")
+    if problem not in PROBLEMS:
+        return "not_a_problem"
+    return "" if not rules.problems or problem in rules.problems else problem
 
 
 _JUDGES: Mapping[str, Callable[[Mapping[str, Any], TriggerRules], str]] = {

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Select, bindparam, case, func, insert, select, update
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.dispatch import (
@@ -325,7 +325,8 @@ def pump_into(
     """
     watermark = _watermark(connection, lock=True)
     with journal_database.read() as source:
-        rows = [dict(zip(_PUMPED, row, strict=True)) for row in _PAST_WATERMARK.rows(source, b_watermark=watermark)]
+        past = _PAST_WATERMARK.rows(source, b_watermark=watermark, b_rows=_PUMP_ROWS)
+    rows = [dict(zip(_PUMPED, row, strict=True)) for row in past]
     if not rows:
         return 0
     rev, now_ms = next_rev(connection), to_ms(now)
@@ -342,7 +343,7 @@ _PAST_WATERMARK = Query(
     select(*(journal.c[name] for name in _PUMPED))
     .where(journal.c.seq > bindparam("b_watermark"))
     .order_by(journal.c.seq)
-    .limit(_PUMP_ROWS)
+    .limit(bindparam("b_rows", type_=Integer))
 )
 _WATERMARK = select(counters.c.n).where(counters.c.name == WATERMARK)
 _READ_WATERMARK, _LOCK_WATERMARK = Query(_WATERMARK), Query(_WATERMARK.with_for_update())

@@ -28,7 +28,8 @@ from enrichment_dagster.domain.echoes import (
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.ports import WriteRecord
 from enrichment_dagster.store.database import Database, from_ms, to_ms
-from enrichment_dagster.store.rows import Row, insert_of
+from enrichment_dagster.store.prepared import insert_of
+from enrichment_dagster.store.rows import Row
 from enrichment_dagster.store.tables import own_writes, work
 
 KEPT = timedelta(days=7)

@@ -75,8 +75,13 @@ def _made(statement: Any, dialect: Dialect) -> Any:
     return statement(dialect.name) if callable(statement) else statement
 
 
+@cache
 def insert_of(dialect: str, table: Table) -> Any:
-    """Return the INSERT of a dialect; nothing is read back of what the database adds to a row."""
+    """Return the INSERT of a dialect, always the same one.
+
+    It knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``, and reads back nothing that the database adds to
+    a row.
+    """
     return _INSERT[dialect](table).inline()
 
 

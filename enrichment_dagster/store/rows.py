@@ -6,11 +6,10 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from enrichment_dagster.domain.event import Event, Lane, RecordRef
 from enrichment_dagster.store.database import from_ms, to_ms
-from enrichment_dagster.store.prepared import Query
+from enrichment_dagster.store.prepared import Query, insert_of
 from enrichment_dagster.store.tables import counters
 
 Row = Any
@@ -18,9 +17,6 @@ Row = Any
 
 REV = "rev"
 WATERMARK = "journal_watermark"
-
-
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def dialect_insert(connection: Connection, table: Table) -> Any:
@@ -39,12 +35,6 @@ def upsert(connection: Connection, table: Table, key: tuple[str, ...], changed: 
 
 
 # Statements are made once: SQLAlchemy takes longer to build one than SQLite takes to run it.
-
-
-@cache
-def insert_of(dialect: str, table: Table) -> Any:
-    """Return the INSERT of a dialect, always the same one."""
-    return _INSERT[dialect](table)
 
 
 @cache

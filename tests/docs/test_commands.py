@@ -109,8 +109,8 @@ def test_queries(block: Block, ready: Demo) -> None:
 
 
 def programs() -> list[Block]:
-    """Blocks of Python that run by themselves; the parts of a provider and of a sender are put together elsewhere."""
-    documents = [path for path in DOCUMENTS if path.name not in ("add-a-provider.md", "add-a-sender.md")]
+    """Blocks of Python that run by themselves; parts of something larger are put together elsewhere."""
+    documents = [path for path in DOCUMENTS if path.name not in ("add-a-provider.md", "add-a-sender.md", "temporal.md")]
     return [block for path in documents for block in blocks(path, "python")]
 
 

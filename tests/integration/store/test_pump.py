@@ -30,7 +30,11 @@ async def test_events_become_due_work_once(rig):
 async def test_a_backlog_larger_than_a_step_is_copied_whole(rig, monkeypatch):
     monkeypatch.setattr(dispatch_module, "_PUMP_ROWS", 7)
     await rig.receive(*range(20))
-    assert rig.dispatch.pump() == 20
+    with rig.ops.write() as connection:
+        assert dispatch_module.pump_into(connection, rig.journal_database, rig.clock.now(), {}) == 7, "one step"
+    assert rig.dispatch.backlog() == 13
+    assert rig.dispatch.pump() == 13
+    assert rig.states() == {"due": 20}
 
 
 async def test_racing_pumps_copy_each_event_once(rig, other):

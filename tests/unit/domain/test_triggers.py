@@ -51,3 +51,9 @@ def test_rules_without_conditions_take_everything():
     triggers = Triggers({"opportunity_stage_changed": TriggerRules(), "intent_signal": TriggerRules()})
     assert triggers.judge("opportunity_stage_changed", {}) == ("opportunity_stage_changed", "")
     assert triggers.judge("intent_signal", {"score": 0}) == ("intent_signal", "")
+
+
+def test_an_empty_list_of_problems_takes_every_problem_and_nothing_else():
+    triggers = Triggers({"data_quality": TriggerRules()})
+    assert triggers.judge("data_quality", {"problem": "soft_bounce"}) == ("data_quality", "")
+    assert triggers.judge("data_quality", {"problem": "Opened"}) == ("data_quality", "not_a_problem")
