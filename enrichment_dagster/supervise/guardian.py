@@ -37,12 +37,12 @@ def end_groups(groups: set[int], grace_seconds: float = _GRACE_SECONDS) -> None:
     """Ask all processes of the groups to end, and end what is left after the grace."""
     _signal_all(groups, signal.SIGTERM)
     give_up = time.monotonic() + grace_seconds
-    while _at_work(groups) and time.monotonic() < give_up:
+    while at_work(groups) and time.monotonic() < give_up:
         time.sleep(_PAUSE_SECONDS)
     _signal_all(groups, signal.SIGKILL)
 
 
-def _at_work(groups: set[int]) -> bool:
+def at_work(groups: set[int]) -> bool:
     """Say whether any process of the groups has not ended.
 
     One that has ended is there until its parent takes note, and an orphan's may be slow at it (the first process of a
