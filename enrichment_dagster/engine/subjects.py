@@ -10,13 +10,11 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from enrichment_dagster.domain.edges import COMPANY_ID
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.records import ACCOUNT, PERSON, Role, role_of
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import Crm, CrmFailure, CrmRecord, RecordMapper
-
-COMPANY_ID = "company_id"
-"""The attribute by which a sender names the record of the company, in the CRM of the event's own record."""
 
 
 @dataclass(frozen=True, slots=True)
