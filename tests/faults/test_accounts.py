@@ -61,6 +61,14 @@ def dana(pipeline, company):
 
 def rows(pipeline, table, **of):
     wanted = select(table).where(*(table.c[name] == value for name, value in of.items()))
+def remembering(config):
+    """As ``at_once``, but what was bought not long ago counts, as shipped."""
+    lanes = {name: dict(config["event_types"][name]["lanes"]["standard"]) for name in config["event_types"]}
+    at_once(config)
+    for name, lane in lanes.items():
+        config["event_types"][name]["lanes"]["standard"]["fresh_seconds"] = lane.get("fresh_seconds")
+
+
     with pipeline.stores.ops.read() as connection:
         return [dict(row) for row in connection.execute(wanted).mappings()]
 
@@ -72,6 +80,11 @@ def query(pipeline, text):
 
 def writes_of(pipeline):
     return [(write["kind"], write["id"], write["field"]) for write in pipeline.sandbox.state.writes.as_data()]
+def provider_calls(pipeline):
+    calls = pipeline.sandbox.state.counters.as_data()["calls"]
+    return {name: count for name, count in calls.items() if not name.startswith(("hubspot.", "salesforce."))}
+
+
 
 
 def test_a_contact_is_associated_and_its_account_is_enriched_once(pipeline, company, dana):
@@ -105,6 +118,35 @@ def test_a_contact_is_associated_and_its_account_is_enriched_once(pipeline, comp
 
 def test_an_opportunity_is_followed_to_its_account(pipeline, company):
     account = company("salesforce")
+def test_an_account_that_lacks_what_we_hold_is_told_and_nobody_is_asked(tmp_path):
+    """Salesforce's account bought the data; HubSpot's record of the same company is found empty a moment later."""
+    with running_pipeline(tmp_path, remembering) as pipeline:
+        pipeline.faults(**{"*": {"latency": 0}})
+        state = pipeline.sandbox.state
+        accounts = {system: state.accounts.companies[system, 0] for system in ("salesforce", "hubspot")}
+        buyer = state.stores["salesforce", "contact"].create({"Email": DANA, "AccountId": accounts["salesforce"]})
+        pipeline.receive_event("contact_associated", RecordRef("salesforce", "contact", buyer.id))
+        assert pipeline.run("contact_associated").cost_micros > 0
+        calls = provider_calls(pipeline)
+
+        colleague = state.hubspot.create({"email": f"somebody.else@{NORTHWIND}"})
+        state.links.put("contact", colleague.id, accounts["hubspot"])
+        contact = RecordRef("hubspot", "contact", colleague.id)
+        pipeline.receive_event("contact_associated", contact)
+        report = pipeline.run("contact_associated")
+        assert (report.outcomes, report.cost_micros) == ({"enriched": 1}, 0)
+        record = pipeline.fields(RecordRef("hubspot", "company", accounts["hubspot"]))
+        assert (record["numberofemployees"], record["annualrevenue"]) == ("640", "120000000")
+        assert record["key_contacts"]
+
+        written = writes_of(pipeline)
+        pipeline.receive_event("contact_associated", contact)
+        assert pipeline.run("contact_associated").outcomes == {"unchanged": 1}
+        again = writes_of(pipeline)[len(written) :]
+        assert {kind for kind, _, _ in again} <= {"contact"}, "it is told how it went; the account has it all"
+        assert provider_calls(pipeline) == calls
+
+
     deal = RecordRef("salesforce", "opportunity", pipeline.sandbox.state.accounts.deals["salesforce", 0])
     pipeline.receive_event("opportunity_stage_changed", deal, stage="Negotiation/Review")
     pipeline.run("opportunity_stage_changed")
