@@ -121,7 +121,10 @@ def start_draft(
     fresh = _fresh(circumstances, plan, item.event)
     draft.knowledge.add(fresh)
     own = {name for name, value in draft.knowledge.values.items() if not value.precedence}
-    if _is_a_first_look(item) and all_fresh(wanted, plan.offered, _ours(draft, fresh), own):
+    ours = _ours(draft, fresh)
+    # What we hold and a record lacks, it is told. Nobody has to be asked for that.
+    lacks_nothing = ours.isdisjoint(subject.blank)
+    if lacks_nothing and _is_a_first_look(item) and all_fresh(wanted, plan.offered, ours, own):
         draft.skip_reason = FRESH
     return draft
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from enrichment_dagster.domain.edges import Edge, EdgeKind, record_key
+from enrichment_dagster.domain.edges import COMPANY_ID, Edge, EdgeKind, record_key
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.fields import FIELDS, Level
 from enrichment_dagster.domain.keys import email_subject
 from enrichment_dagster.domain.normalise import InvalidValueError, normalise
 from enrichment_dagster.domain.records import Role, role_of
 from enrichment_dagster.engine.draft import Draft, company_key
-from enrichment_dagster.engine.subjects import COMPANY_ID
 from enrichment_dagster.ports import CrmRecord, RecordMapper
 
 

@@ -10,13 +10,12 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from enrichment_dagster.domain.edges import COMPANY_ID
 from enrichment_dagster.domain.event import Event, RecordRef
+from enrichment_dagster.domain.fields import COMPANY_FIELDS
 from enrichment_dagster.domain.records import ACCOUNT, PERSON, Role, role_of
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import Crm, CrmFailure, CrmRecord, RecordMapper
-
-COMPANY_ID = "company_id"
-"""The attribute by which a sender names the record of the company, in the CRM of the event's own record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,7 @@ class Subject:
     unread: bool = False  # a CRM that may have the event's record did not answer
     company_unread: bool = False
     sought: bool = False  # the event names no record: it was looked for
+    blank: frozenset[str] = frozenset()  # fields that one of the records has a place for, and nothing in it
 
 
 NOBODY = Subject()
@@ -52,16 +52,24 @@ class Subjects:
         own = tuple(self._own(subject))
         links = tuple(self._links(event, own))
         about_company = role_of(subject) is Role.COMPANY
+        companies = own if about_company else tuple({company.ref: company for _, company in links}.values())
         sought = subject.system in (PERSON, ACCOUNT)
         return Subject(
             own=own,
-            companies=own if about_company else tuple({company.ref: company for _, company in links}.values()),
+            companies=companies,
             links=() if about_company else links,
             failure=record if isinstance(record, CrmFailure) and not record.transient else None,
             unread=not own and (self._is_unsought(subject) if sought else self._is_unread(subject)),
             company_unread=any(not self._is_read(ref) for _, ref in self._company_refs(event, own)),
             sought=sought,
+            blank=self._blank(own, companies),
         )
+
+    def _blank(self, own: Sequence[CrmRecord], companies: Sequence[CrmRecord]) -> frozenset[str]:
+        """Return what the records lack; a company's record takes nothing of a person."""
+        of_own = (self._mapper.blank(one.ref, one.properties) for one in own)
+        of_companies = (self._mapper.blank(one.ref, one.properties) & COMPANY_FIELDS for one in companies)
+        return frozenset().union(*of_own, *of_companies)
 
     def _own(self, subject: RecordRef) -> Iterator[CrmRecord]:
         record = self._records.get(subject)

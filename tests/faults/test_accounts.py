@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from inprocess import Pipeline, quick, running_pipeline
 from sqlalchemy import select
@@ -59,6 +61,14 @@ def dana(pipeline, company):
     return dana
 
 
+def remembering(config):
+    """As ``at_once``, but what was bought not long ago counts, as shipped."""
+    lanes = {name: dict(config["event_types"][name]["lanes"]["standard"]) for name in config["event_types"]}
+    at_once(config)
+    for name, lane in lanes.items():
+        config["event_types"][name]["lanes"]["standard"]["fresh_seconds"] = lane.get("fresh_seconds")
+
+
 def rows(pipeline, table, **of):
     wanted = select(table).where(*(table.c[name] == value for name, value in of.items()))
     with pipeline.stores.ops.read() as connection:
@@ -68,6 +78,11 @@ def rows(pipeline, table, **of):
 def query(pipeline, text):
     project(pipeline.settings, pipeline.stores)
     return open_warehouse(pipeline.settings).query(text).rows()
+
+
+def provider_calls(pipeline):
+    calls = pipeline.sandbox.state.counters.as_data()["calls"]
+    return {name: count for name, count in calls.items() if not name.startswith(("hubspot.", "salesforce."))}
 
 
 def writes_of(pipeline):
@@ -103,6 +118,35 @@ def test_a_contact_is_associated_and_its_account_is_enriched_once(pipeline, comp
     assert [rank for _, rank, _ in chart] == sorted(rank for _, rank, _ in chart)
 
 
+def test_an_account_that_lacks_what_we_hold_is_told_and_nobody_is_asked(tmp_path):
+    """Salesforce's account bought the data; HubSpot's record of the same company is found empty a moment later."""
+    with running_pipeline(tmp_path, remembering) as pipeline:
+        pipeline.faults(**{"*": {"latency": 0}})
+        state = pipeline.sandbox.state
+        accounts = {system: state.accounts.companies[system, 0] for system in ("salesforce", "hubspot")}
+        buyer = state.stores["salesforce", "contact"].create({"Email": DANA, "AccountId": accounts["salesforce"]})
+        pipeline.receive_event("contact_associated", RecordRef("salesforce", "contact", buyer.id))
+        assert pipeline.run("contact_associated").cost_micros > 0
+        calls = provider_calls(pipeline)
+
+        colleague = state.hubspot.create({"email": f"somebody.else@{NORTHWIND}"})
+        state.links.put("contact", colleague.id, accounts["hubspot"])
+        contact = RecordRef("hubspot", "contact", colleague.id)
+        pipeline.receive_event("contact_associated", contact)
+        report = pipeline.run("contact_associated")
+        assert (report.outcomes, report.cost_micros) == ({"enriched": 1}, 0)
+        record = pipeline.fields(RecordRef("hubspot", "company", accounts["hubspot"]))
+        assert (record["numberofemployees"], record["annualrevenue"]) == ("640", "120000000")
+        assert record["key_contacts"]
+
+        written = writes_of(pipeline)
+        pipeline.receive_event("contact_associated", contact)
+        assert pipeline.run("contact_associated").outcomes == {"unchanged": 1}
+        again = writes_of(pipeline)[len(written) :]
+        assert {kind for kind, _, _ in again} <= {"contact"}, "it is told how it went; the account has it all"
+        assert provider_calls(pipeline) == calls
+
+
 def test_an_opportunity_is_followed_to_its_account(pipeline, company):
     account = company("salesforce")
     deal = RecordRef("salesforce", "opportunity", pipeline.sandbox.state.accounts.deals["salesforce", 0])
@@ -126,6 +170,24 @@ def test_a_person_who_is_known_by_their_address_is_found(pipeline, dana):
     pipeline.receive_event("website_visit", RecordRef("person", "email", DANA), email=DANA, page="/pricing")
     pipeline.run("website_visit")
     assert pipeline.fields(contact)["jobtitle"]
+
+
+def test_a_person_who_is_named_in_two_ways_is_bought_once_and_written_once(pipeline):
+    """By the website's address and by the CRM's id: two events, each with a turn of its own."""
+    who = next(one for one in pipeline.sandbox.world.all_people[5:] if one.is_business)
+    contact = RecordRef("hubspot", "contact", pipeline.sandbox.state.hubspot.create({"email": who.email}).id)
+    before = provider_calls(pipeline)
+    for subject in (RecordRef("person", "email", who.email), contact):
+        pipeline.receive_event("website_visit", subject, email=who.email, page="/pricing")
+    report = pipeline.run("website_visit")
+    assert sum(report.outcomes.values()) == 2
+    calls = {name: count - before.get(name, 0) for name, count in provider_calls(pipeline).items()}
+    assert max(calls.values()) == 1
+    times = Counter(field for kind, _, field in writes_of(pipeline) if kind == "contact")
+    assert times["jobtitle"] == 1
+    assert {field for field, count in times.items() if count > 1} <= {
+        "enrichment_status", "enrichment_missing_fields", "enriched_at",
+    }  # fmt: skip
 
 
 def test_somebody_whom_no_crm_has_is_enriched_for_the_tables_alone(pipeline):

@@ -15,7 +15,7 @@ from support.clock import ManualClock
 
 from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import Event, RecordRef
-from enrichment_dagster.domain.fields import FieldValue
+from enrichment_dagster.domain.fields import FIELDS, FieldValue
 from enrichment_dagster.domain.keys import domain_subject, email_subject
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.domain.routing import RoutingDecision
@@ -275,6 +275,9 @@ class PlainMapper:
 
     def known(self, ref: RecordRef, properties: Mapping[str, Any]) -> Mapping[str, Any]:
         return {name.removeprefix("p_"): value for name, value in properties.items() if value and name[:2] == "p_"}
+
+    def blank(self, ref: RecordRef, properties: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset(FIELDS) - set(self.known(ref, properties))
 
     def standing(self, ref: RecordRef, properties: Mapping[str, Any]) -> Standing:
         return Standing(str(properties.get("status") or ""), bool(properties.get("opted_out")))

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from enrichment_dagster.clock import Clock
 from enrichment_dagster.crm.batches import BatchRefusedError, Limits, Results, read_all, write_all
 from enrichment_dagster.crm.hubspot.associations import associate, read_companies
 from enrichment_dagster.crm.hubspot.calls import PATHS, HubSpotCalls, results_of
@@ -34,8 +35,8 @@ class HubSpotCrm:
 
     system = "hubspot"
 
-    def __init__(self, client: RemoteClient, timeout_seconds: float) -> None:
-        self._calls = HubSpotCalls(client, timeout_seconds)
+    def __init__(self, client: RemoteClient, timeout_seconds: float, clock: Clock) -> None:
+        self._calls = HubSpotCalls(client, timeout_seconds, clock)
 
     async def read(
         self, refs: Sequence[RecordRef], properties: Sequence[str]

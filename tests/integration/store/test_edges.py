@@ -10,7 +10,7 @@ from support.clock import START
 
 from enrichment_dagster.domain.edges import Edge, EdgeKind
 from enrichment_dagster.domain.event import RecordRef
-from enrichment_dagster.store.tables import contact_company, outbox
+from enrichment_dagster.store.tables import contact_company, outbox, work
 
 CONTACT, ACCOUNT = RecordRef("hubspot", "contact", "1"), RecordRef("hubspot", "company", "2")
 OTHER = "domain:other.example"
@@ -89,6 +89,64 @@ async def test_an_edge_that_is_seen_after_its_end_is_open_again_and_an_older_sig
     assert minutes(late[COMPANY, "employed"])[2] == 7
     back = await see(an_edge(minutes=8))
     assert minutes(back[COMPANY, "employed"]) == [0, 8, None]
+
+
+class TestRemovedAssociations:
+    """HubSpot says that a contact is linked to a company no more."""
+
+    @pytest.fixture
+    def removed(self, rig):
+        numbers = iter(range(500, 600))
+
+        async def removed(minutes, contact=CONTACT, company=ACCOUNT):
+            (event,) = await rig.due(
+                next(numbers),
+                event_type="contact_associated",
+                subject=contact,
+                occurred_at=START + timedelta(minutes=minutes),
+                attributes={"association": "CONTACT_TO_COMPANY", "company_id": company.record_id},
+                skip_reason="association_removed",
+            )
+            (row,) = rig.rows(work, work.c.event_id == event.event_id)
+            assert (row["state"], row["outcome"], row["reason"]) == ("done", "skipped", "association_removed")
+            return {(row["company_key"], row["kind"]): row for row in rig.rows(contact_company)}
+
+        return removed
+
+    def linked(self, minutes=0, company=COMPANY, record=ACCOUNT):
+        return an_edge(company, EdgeKind.ASSOCIATED, minutes, contact=CONTACT, record=record)
+
+    async def test_its_edge_ends_and_no_other_one(self, rig, see, removed):
+        elsewhere = RecordRef("hubspot", "company", "3")
+        before = await see(self.linked(), self.linked(company=OTHER, record=elsewhere), an_edge(contact=CONTACT))
+        found = await removed(7)
+        assert {key: minutes(row)[2] for key, row in found.items()} == {
+            (COMPANY, "associated"): 7, (OTHER, "associated"): None, (COMPANY, "employed"): None,
+        }  # fmt: skip
+        changed, same = found[COMPANY, "associated"], found[OTHER, "associated"]
+        assert changed["rev"] > before[COMPANY, "associated"]["rev"], "the warehouse hears of it"
+        assert same["rev"] == before[OTHER, "associated"]["rev"]
+
+    async def test_of_two_contacts_of_a_company_the_other_one_stays(self, see, removed):
+        await see(self.linked())
+        found = await removed(7, contact=RecordRef("hubspot", "contact", "9"))
+        assert minutes(found[COMPANY, "associated"])[2] is None
+
+    async def test_an_event_that_waited_for_its_turn_does_not_bring_it_back(self, see, removed):
+        assert await removed(7) == {}
+        late = await see(self.linked(5))
+        assert minutes(late[COMPANY, "associated"]) == [5, 5, 7]
+
+    async def test_a_new_association_does(self, see, removed):
+        await see(self.linked())
+        await removed(7)
+        again = await see(self.linked(9))
+        assert minutes(again[COMPANY, "associated"]) == [0, 9, None]
+
+    async def test_a_removal_that_comes_late_does_not_end_what_was_seen_since(self, see, removed):
+        await see(self.linked(9))
+        found = await removed(7)
+        assert minutes(found[COMPANY, "associated"])[2] is None
 
 
 async def test_each_record_of_an_enrichment_is_owed_once(rig):

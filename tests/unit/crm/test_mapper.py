@@ -88,3 +88,12 @@ def test_how_people_and_accounts_are_looked_for(system, subject, found):
 def test_without_contacts_leads_are_looked_for():
     searches = without("salesforce", "contact").searches("salesforce", RecordRef("person", "email", "a@b.example"))
     assert [search.object_type for search in searches] == ["lead"]
+
+
+def test_what_a_record_has_a_place_for_and_nothing_in_it_is_blank():
+    account = RecordRef("salesforce", "account", "001")
+    everything = set(CRM.salesforce.objects["account"].mapping)
+    assert MAPPER.blank(account, {}) == everything
+    held = {"Name": "Acme", "NumberOfEmployees": 0, "Industry": "  "}
+    assert everything - MAPPER.blank(account, held) == {"company_name", "employees"}
+    assert "title" not in MAPPER.blank(account, {})

@@ -14,6 +14,7 @@ from enrichment_dagster.domain.edges import EdgeKind
 from enrichment_dagster.domain.eligibility import Rules
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.engine.changes import EMPLOYER_FIELDS, settle
+from enrichment_dagster.engine.circumstances import Circumstances
 from enrichment_dagster.engine.conclude import conclude
 from enrichment_dagster.engine.draft import start_draft
 from enrichment_dagster.engine.subjects import Subject, known_company, known_person
@@ -127,6 +128,39 @@ class TestRecords:
         found = concluded(Subject(sought=True), *FOUND, event=event)
         assert (str(found.outcome), found.reason, found.owed) == ("enriched", "no_record", ())
         assert {value.subject_key for value in found.values} == {PERSON, COMPANY}
+
+
+class TestFreshValues:
+    """Another contact of the account bought them not long ago."""
+
+    PLAN = a_plan(
+        ScriptedLookup(gives=frozenset({"company_name", "employees"})),
+        wanted=("company_name", "employees"),
+        rules=Rules(needs="domain", fresh=timedelta(days=30)),
+    )
+
+    def fresh(self, company, *lacking, values=OF_COMPANY, plan=PLAN):
+        subject = replace(a_subject(the_contact(), company=company), blank=frozenset(lacking))
+        item = an_item(7, subject=CONTACT, event_type="contact_associated")
+        person, of_company = (known(subject, item.event, MAPPER) for known in (known_person, known_company))
+        given = {"company": of_company, "subject": subject, "circumstances": Circumstances(fresh=tuple(values))}
+        return start_draft(item, person.fields, plan, START, known_from="hubspot", **given)
+
+    def test_an_account_that_lacks_what_we_hold_is_told_and_nobody_is_asked(self):
+        draft = self.fresh(the_company(p_company_name="Acme"), "employees")
+        assert (draft.skip_reason, draft.knowledge.missing()) == ("", [])
+        settle(draft, self.PLAN)
+        (found,) = conclude([draft], self.PLAN, MAPPER, lambda c: (list(c), []), START)
+        assert told(found)[ACCOUNT] == ({"p_employees": 9}, {})
+        assert (str(found.outcome), found.cost_micros) == ("enriched", 0)
+
+    def test_where_no_record_has_a_place_for_it_the_event_ends(self):
+        assert self.fresh(the_company(p_company_name="Acme"), "industry").skip_reason == "fresh"
+
+    def test_what_we_hold_of_another_company_is_no_reason(self):
+        other = [replace(value, subject_key="domain:other.com") for value in OF_COMPANY]
+        draft = self.fresh(the_company(), "employees", values=[*OF_COMPANY[:1], *other])
+        assert draft.knowledge.missing() == ["employees"]
 
 
 class TestDealsAndAccounts:

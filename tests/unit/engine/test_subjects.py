@@ -93,6 +93,25 @@ class TestRecords:
         assert (refs(subject.own), subject.companies, subject.company_unread) == ([CONTACT], (), False)
 
 
+class TestBlank:
+    """What the records have a place for and nothing in it: that they can be told."""
+
+    async def test_a_contact_lacks_what_it_or_its_company_lacks(self, read):
+        subject = await read(an_event(subject=CONTACT))
+        assert "title" not in subject.blank
+        assert {"phone", "employees"} <= subject.blank, "the company's employees, the contact's phone"
+
+    async def test_a_company_takes_nothing_of_a_person(self, read):
+        subject = await read(an_event(subject=COMPANY))
+        assert "employees" in subject.blank
+        subject = await read(an_event(subject=DEAL))
+        assert "employees" in subject.blank, "the deal has it, its company does not"
+
+    async def test_who_has_no_record_lacks_nothing(self, read):
+        subject = await read(an_event(subject=RecordRef("person", "email", "who@nowhere.example")))
+        assert subject.blank == frozenset()
+
+
 class TestSearches:
     @pytest.mark.parametrize(
         ("wanted", "found"), [(PERSON, CONTACT), (ACCOUNT, COMPANY), (RecordRef("person", "phone", "+1415"), CONTACT)]
