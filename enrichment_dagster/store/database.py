@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 _BUSY_TIMEOUT_MS = 10_000
+_PRIMARY_CODE = 0xFF  # of an error's code; the rest says why, as that another process looks over what a dead one left
 _ASK_AGAIN_SECONDS = 0.001
 """How often a writer looks whether its turn has come. SQLite itself waits up to a tenth of a second between two looks,
 so that a process with many short transactions goes without the lock while another one comes back for it."""
@@ -145,7 +146,7 @@ def _begin_soon(connection: Connection) -> None:
             driver.execute("BEGIN IMMEDIATE")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
                 break
         time.sleep(_ASK_AGAIN_SECONDS)
     run_driver(connection, "BEGIN IMMEDIATE")  # whose errors come as all others do
