@@ -103,6 +103,7 @@ class EmulatedCrms:
             self.close()
             answer = self._answer(method, path, content)
         data: dict[str, Any] = json.loads(answer.read())
+        self._connection.close()  # one that is kept is ended by the sandbox, when nothing was asked for some minutes
         if answer.status != 200:
             raise RuntimeError(f"the sandbox refused {method} {path}: {data}")
         return data

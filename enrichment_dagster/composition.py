@@ -232,7 +232,7 @@ async def open_worker(settings: Settings, stores: Stores, event_type: str | None
     try:
         async with RemoteClients() as clients:
             work = SqlWorkStore(stores.ops, committer, stores.clock)
-            crms = build_crms(settings, clients)
+            crms = build_crms(settings, clients, stores.clock)
             mapper = ConfiguredMapper(settings.config.crm)
             rng = random.Random()  # noqa: S311 - jitter, no secret
             runner = None
@@ -438,7 +438,7 @@ def open_routing(settings: Settings, stores: Stores, journal: Journal, owner: st
     committer, clients, clock = GroupCommitter(stores.ops, "routing"), RemoteClients(), stores.clock
     lookups, policies = _usable_lookups(settings, clients), build_policies(settings)
     rng = random.Random()  # noqa: S311 - jitter, no secret
-    crms, mapper = build_crms(settings, clients), ConfiguredMapper(settings.config.crm)
+    crms, mapper = build_crms(settings, clients, clock), ConfiguredMapper(settings.config.crm)
     api = settings.config.intake.enrich
     lane = RoutingLane(
         plans={name: build_plan(settings, name, lookups, Lane.ROUTING) for name in routed},

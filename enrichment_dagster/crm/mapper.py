@@ -70,6 +70,11 @@ class ConfiguredMapper:
         """Return the record's filled fields under our names."""
         return from_properties(properties, self._object(ref))
 
+    def blank(self, ref: RecordRef, properties: Mapping[str, Any]) -> frozenset[str]:
+        """Return the mapped fields in whose properties the record has nothing."""
+        config = self._object(ref)
+        return frozenset(name for name, target in config.mapping.items() if is_blank(properties.get(target)))
+
     def standing(self, ref: RecordRef, properties: Mapping[str, Any]) -> Standing:
         """Return what the record says of itself beside its fields."""
         config = self._object(ref)

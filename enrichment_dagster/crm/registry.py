@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
+from enrichment_dagster.clock import Clock
 from enrichment_dagster.crm.hubspot.crm import HubSpotCrm
 from enrichment_dagster.crm.salesforce.crm import SalesforceCrm
 from enrichment_dagster.crm.salesforce.session import Credentials, SalesforceSession
@@ -16,7 +17,7 @@ from enrichment_dagster.ports import Crm
 from enrichment_dagster.settings import Settings
 
 
-def build_crms(settings: Settings, clients: RemoteClients) -> dict[str, Crm]:
+def build_crms(settings: Settings, clients: RemoteClients, clock: Clock) -> dict[str, Crm]:
     """Return every configured CRM by the name that records carry.
 
     Raises:
@@ -26,7 +27,7 @@ def build_crms(settings: Settings, clients: RemoteClients) -> dict[str, Crm]:
     secrets = _secrets(settings)
     crms: dict[str, Crm] = {}
     if config.hubspot:
-        crms["hubspot"] = _hubspot(settings, config.hubspot, secrets, clients)
+        crms["hubspot"] = _hubspot(settings, config.hubspot, secrets, clients, clock)
     if config.salesforce:
         crms["salesforce"] = _salesforce(settings, config.salesforce, secrets, clients)
     return crms
@@ -48,13 +49,16 @@ def _secrets(settings: Settings) -> Mapping[str, SecretStr]:
 
 
 def _hubspot(
-    settings: Settings, config: HubSpotConfig, secrets: Mapping[str, SecretStr], clients: RemoteClients
+    settings: Settings,
+    config: HubSpotConfig,
+    secrets: Mapping[str, SecretStr],
+    clients: RemoteClients,
+    clock: Clock,
 ) -> HubSpotCrm:
     bearer = SecretStr(f"Bearer {secrets[config.access_token_env].get_secret_value()}")
     url = settings.base_url("hubspot", config.base_url)
-    return HubSpotCrm(
-        clients.open("hubspot", url, error=CrmError, headers={"authorization": bearer}), config.timeout_seconds
-    )
+    client = clients.open("hubspot", url, error=CrmError, headers={"authorization": bearer})
+    return HubSpotCrm(client, config.timeout_seconds, clock)
 
 
 def _salesforce(

@@ -91,6 +91,9 @@ FIELDS = _catalogue(
 )
 """Every field by name. The warehouse has one column for each; a test keeps both in step."""
 
+COMPANY_FIELDS = frozenset(name for name, spec in FIELDS.items() if spec.level is _COMPANY)
+"""What describes a company, and not one of its people."""
+
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         group: tuple(spec.name for spec in FIELDS.values() if spec.group == group)

@@ -41,8 +41,9 @@ def domain_subject(domain: str) -> str:
 def person_subject(first_name: str, last_name: str, company: str) -> str:
     """Return the subject key of a person known by name, for lookups by name: ``person:jane.doe@acme.com``.
 
-    ``company`` is the registrable domain or, where none is known, the company's name. Case, spaces and marks make no
-    difference in a name; people of different names or companies never share a key.
+    ``company`` is the registrable domain or, where none is known, the company's name as it is compared
+    (``normalise.comparable_company``). Case, spaces and marks make no difference in a name; people of different names
+    or companies never share a key.
     """
     first, last = _word(first_name), _word(last_name)
     return f"person:{first}.{last}@{' '.join(company.lower().split())}"

@@ -167,6 +167,18 @@ def _domain(raw: Any) -> str:
     return normalise_domain(_text(raw))
 
 
+@lru_cache(maxsize=20_000)
+def comparable_company(name: str) -> str:
+    """Return a company's name as it is compared: ``ACME,  Inc.`` and ``Acme GmbH`` are both ``acme``.
+
+    For keys only: a name is stored and written as its provider has it.
+    """
+    from cleanco import basename
+
+    plain = " ".join(name.casefold().split())
+    return str(basename(plain)).strip(" ,.;") or plain
+
+
 _SOCIAL_HOSTS = MappingProxyType({"linkedin.com": "www.linkedin.com", "twitter.com": "x.com", "x.com": "x.com"})
 
 
@@ -280,5 +292,6 @@ def preload() -> None:
 
     Half a second of processor time: in a process that answers requests the first of them would have it.
     """
+    comparable_company("Example Inc.")
     for field, raw in (("email", "a@example.com"), ("phone", "+14155550132"), ("company_domain", "www.example.co.uk")):
         normalise(field, raw)

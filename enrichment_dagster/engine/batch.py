@@ -7,29 +7,39 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.eligibility import Standing
-from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.waterfall import Knowledge
-from enrichment_dagster.engine.circumstances import Circumstances, Identity, circumstances_of, identify
+from enrichment_dagster.engine.circumstances import (
+    NO_CIRCUMSTANCES,
+    Circumstances,
+    Identity,
+    circumstances_of,
+    identify,
+)
 from enrichment_dagster.engine.conclude import Validator, conclude
-from enrichment_dagster.engine.draft import NOTHING, Draft
+from enrichment_dagster.engine.draft import Draft
+from enrichment_dagster.engine.owed import Promised
 from enrichment_dagster.engine.plan import Plan
 from enrichment_dagster.engine.purchase import Buyer
 from enrichment_dagster.engine.retry import backoff_seconds
+from enrichment_dagster.engine.subjects import (
+    NOBODY,
+    Subject,
+    Subjects,
+    known_company,
+    known_person,
+)
 from enrichment_dagster.engine.tray import Tray
 from enrichment_dagster.engine.waterfall import Orders, enrich_event, orders_now
-from enrichment_dagster.errors import CrmError, LeaseLost
+from enrichment_dagster.errors import LeaseLost
 from enrichment_dagster.ports import (
     Crm,
-    CrmFailure,
-    CrmRecord,
     Deferral,
     Lease,
     Memory,
@@ -45,12 +55,13 @@ _LONGEST_DEFERRAL_SECONDS = 900.0
 _MOST_AT_ONCE = 200
 """Results that are validated and stored together at the most: the event loop does nothing else meanwhile."""
 
+_MOST_IN_A_COMMIT = 20
+"""Two hundred results take a tenth of a second to be stored, in which the routing lane could not send a call."""
+
 _READ_TOGETHER = 200
 """Records that are read before work on them begins: one or two calls at what CRMs take in one."""
 
 _log = structlog.get_logger(__name__)
-
-Records = Mapping[RecordRef, CrmRecord | CrmFailure]
 
 
 @dataclass(slots=True)
@@ -109,6 +120,7 @@ class BatchRunner:
         self._slots = asyncio.Semaphore(concurrent_events)
         self._renew_seconds = renew_seconds
         self._rng = rng
+        self._promised: Promised = {}
         self._ordered_for: Mapping[str, ProviderStanding] = {}
         self._order = orders_now(plan, self._ordered_for)
 
@@ -119,6 +131,7 @@ class BatchRunner:
             LeaseLost: another run took the batch over; what was stored before stands.
         """
         report = BatchReport()
+        self._promised.clear()
         try:
             async with asyncio.TaskGroup() as group:
                 keeper = group.create_task(self._keep_lease(lease))
@@ -138,104 +151,104 @@ class BatchRunner:
 
     async def _process(self, lease: Lease, items: Sequence[WorkItem], report: BatchReport) -> None:
         ready: Tray[Draft | Deferral] = Tray(len(items), _MOST_AT_ONCE, self._clock)
+        subjects = Subjects(self._crms, self._mapper)
         kinds: dict[tuple[str, str], list[WorkItem]] = {}  # a kind of record has properties of its own
         for item in items:
             ref = item.event.subject
             kinds.setdefault((ref.system, ref.object_type), []).append(item)
         async with asyncio.TaskGroup() as group:
             for same_kind in kinds.values():
-                group.create_task(self._begin(same_kind, ready, group))
+                group.create_task(self._begin(same_kind, subjects, ready, group))
             while ready.left:
                 await self._store(lease, await ready.take(), report)
 
-    async def _begin(self, items: Sequence[WorkItem], ready: Tray[Draft | Deferral], group: asyncio.TaskGroup) -> None:
+    async def _begin(
+        self, items: Sequence[WorkItem], subjects: Subjects, ready: Tray[Draft | Deferral], group: asyncio.TaskGroup
+    ) -> None:
         """Read records of one kind, some at a time, and begin with their events as soon as they are there."""
-        records: Records | None = {}
         for first in range(0, len(items), _READ_TOGETHER):
             part = items[first : first + _READ_TOGETHER]
-            if records is not None:
-                records = await self._read(part)
-            circumstances = await self._circumstances(part, records or {})
+            await subjects.read([item.event for item in part])
+            circumstances = await self._circumstances(part, subjects)
             for item in part:
-                about = circumstances.get(item.work_id, NOTHING)
-                group.create_task(self._work_on(item, records, about, ready))
+                about = circumstances.get(item.work_id, NO_CIRCUMSTANCES)
+                group.create_task(self._work_on(item, subjects, about, ready))
 
-    async def _read(self, items: Sequence[WorkItem]) -> Records | None:
-        """Return the items' records; None when their CRM does not answer. There are none where no CRM is known."""
-        ref = items[0].event.subject
-        if ref.system not in self._crms or not self._mapper.knows(ref):
-            return {}
-        refs = list(dict.fromkeys(item.event.subject for item in items))
-        try:
-            return await self._crms[ref.system].read(refs, self._mapper.properties(ref))
-        except CrmError:
-            return None
-
-    async def _circumstances(self, items: Sequence[WorkItem], records: Records) -> dict[str, Circumstances]:
+    async def _circumstances(self, items: Sequence[WorkItem], subjects: Subjects) -> dict[str, Circumstances]:
         """Return what is stored of the items' subjects, asked for together, by work id."""
-        identities = {item.work_id: found for item in items if (found := self._identify(item, records)) is not None}
-        keys = {key for identity in identities.values() for key in identity.keys}
+        found = {item.work_id: known for item in items if (known := self._identify(item, subjects)) is not None}
+        keys = {key for identity, _ in found.values() for key in identity.keys}
         fresh = self._plan.rules.fresh
         recalled = await self._memory.recall(keys, None if fresh is None else self._clock.now() - fresh)
         return {
-            item.work_id: circumstances_of(item, identities[item.work_id], recalled, self._standing(item, records))
+            item.work_id: circumstances_of(item, found[item.work_id][0], recalled, found[item.work_id][1])
             for item in items
-            if item.work_id in identities
+            if item.work_id in found
         }
 
-    def _identify(self, item: WorkItem, records: Records) -> Identity | None:
+    def _identify(self, item: WorkItem, subjects: Subjects) -> tuple[Identity, Standing | None] | None:
         try:
-            return identify(item, self._known(item, records))
+            subject = subjects.of(item.event)
+            person = known_person(subject, item.event, self._mapper)
+            company = known_company(subject, item.event, self._mapper)
+            records = [record.ref.key for record in subject.own]
+            return identify(item, person.fields, company.fields, records), self._standing(subject)
         except Exception:  # noqa: BLE001 - the item's own work comes to the same error, and fails alone
             return None
 
-    def _known(self, item: WorkItem, records: Records) -> Mapping[str, Any]:
-        record = records.get(item.event.subject)
-        return self._mapper.known(record.ref, record.properties) if isinstance(record, CrmRecord) else {}
-
-    def _standing(self, item: WorkItem, records: Records) -> Standing | None:
-        record = records.get(item.event.subject)
-        return self._mapper.standing(record.ref, record.properties) if isinstance(record, CrmRecord) else None
+    def _standing(self, subject: Subject) -> Standing | None:
+        """Return what the records say of themselves: of several, the first one's status; any of them may refuse."""
+        found = [self._mapper.standing(record.ref, record.properties) for record in subject.own]
+        return replace(found[0], refuses=any(one.refuses for one in found)) if found else None
 
     async def _work_on(
-        self,
-        item: WorkItem,
-        records: Records | None,
-        circumstances: Circumstances,
-        ready: Tray[Draft | Deferral],
+        self, item: WorkItem, subjects: Subjects, circumstances: Circumstances, ready: Tray[Draft | Deferral]
     ) -> None:
         async with self._slots:
+            subject = NOBODY
             try:
-                result = await self._draft(item, records, circumstances)
+                subject = subjects.of(item.event)
+                result = await self._draft(item, subject, circumstances)
             except Exception as error:  # noqa: BLE001 - one event's fault must not cost the batch
                 _log.exception("an event's enrichment failed", event_id=item.event.event_id)
-                result = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
+                result = Draft(item, self._clock.now(), Knowledge(self._plan.wanted), subject=subject)
                 result.fault = f"internal_error:{type(error).__name__}"
             ready.put(result)
 
-    async def _draft(self, item: WorkItem, records: Records | None, circumstances: Circumstances) -> Draft | Deferral:
-        ref = item.event.subject
-        record = None if records is None else records.get(ref)
-        if isinstance(record, CrmFailure) and not record.transient:
-            draft = Draft(item, self._clock.now(), Knowledge(self._plan.wanted))
-            draft.skip_reason = "record_not_found" if record.reason == "not_found" else f"record_{record.reason}"
+    async def _draft(self, item: WorkItem, subject: Subject, circumstances: Circumstances) -> Draft | Deferral:
+        if subject.failure is not None:
+            draft = Draft(item, self._clock.now(), Knowledge(self._plan.wanted), subject=subject)
+            reason = subject.failure.reason
+            draft.skip_reason = "record_not_found" if reason == "not_found" else f"record_{reason}"
             return draft
-        unread = records is None or isinstance(record, CrmFailure)
-        if unread and not self._says_who(item):
+        if self._has_to_wait(item, subject):
             return self._defer(item)
-        source = ref.system if isinstance(record, CrmRecord) else item.event.source
+        person = known_person(subject, item.event, self._mapper)
+        company = known_company(subject, item.event, self._mapper)
         standings = await self._standings.current()
         return await enrich_event(
             item,
-            self._known(item, records or {}),
+            person.fields,
             self._plan,
             self._buyer,
             self._clock,
-            known_from=source,
+            known_from=person.source or item.event.source,
+            company=company,
+            subject=subject,
             standings=standings,
             orders=self._orders(standings),
             circumstances=circumstances,
         )
+
+    def _has_to_wait(self, item: WorkItem, subject: Subject) -> bool:
+        """Say whether a CRM that did not answer keeps the event from its sense.
+
+        What the event itself names can be enriched without its record, which is written later. A record that has to be
+        looked for first could not be written, and a plan for companies needs the company.
+        """
+        if subject.company_unread and not self._plan.about_people:
+            return True
+        return subject.unread and (subject.sought or not self._says_who(item))
 
     def _says_who(self, item: WorkItem) -> bool:
         """Say whether the event itself names its subject, so that it can be worked on without its record."""
@@ -259,8 +272,11 @@ class BatchRunner:
         drafts = [item for item in done if isinstance(item, Draft)]
         deferrals = [item for item in done if isinstance(item, Deferral)]
         now = self._clock.now()
-        enrichments = conclude(drafts, self._plan, self._mapper, self._validate, now)
-        await self._work.conclude(lease, enrichments, deferrals, now)
+        enrichments = conclude(drafts, self._plan, self._mapper, self._validate, now, self._promised)
+        for first in range(0, len(enrichments), _MOST_IN_A_COMMIT):
+            await self._work.conclude(lease, enrichments[first : first + _MOST_IN_A_COMMIT], [], now)
+        if deferrals:
+            await self._work.conclude(lease, [], deferrals, now)
         report.deferred += len(deferrals)
         for draft, enrichment in zip(drafts, enrichments, strict=True):
             report.outcomes[str(enrichment.outcome)] += 1

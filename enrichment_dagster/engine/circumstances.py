@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from enrichment_dagster.domain.eligibility import (
@@ -33,6 +34,9 @@ _FIRST_LOOKS = (WorkKind.EVENT, WorkKind.ROUTING)
 """Work that may find out that there is nothing to do; follow-ups and replays are asked for."""
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """By what an event's subject is known."""
@@ -41,7 +45,8 @@ class Identity:
     fault: str  # why the address that there is can't be used
     mail_domain: str | None  # the company behind the address
     domain: str | None  # the company that the record or the sender names, or the one behind the address
-    record: str  # the record's key
+    record: str  # the record's key, or what the event names in its place
+    records: tuple[str, ...] = ()  # keys of the records that were found for it
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -54,7 +59,8 @@ class Identity:
         """Return the keys under which something may be stored of the subject."""
         person = (email_subject(self.email),) if self.email else ()
         companies = dict.fromkeys(filter(None, (self.domain, self.mail_domain)))
-        return (self.record, *person, *(domain_subject(name) for name in companies))
+        records = dict.fromkeys((self.record, *self.records))
+        return (*records, *person, *(domain_subject(name) for name in companies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,16 @@ class Circumstances:
     fresh: tuple[FieldValue, ...] = ()  # what was bought not long ago
 
 
-def identify(item: WorkItem, known: Mapping[str, Any]) -> Identity:
-    """Return by what the subject is known; ``known`` are its record's fields, as the CRM stores them."""
+NO_CIRCUMSTANCES = Circumstances()
+
+
+def identify(
+    item: WorkItem, known: Mapping[str, Any], company: Mapping[str, Any] = _NOTHING, records: Sequence[str] = ()
+) -> Identity:
+    """Return by what the subject is known; ``known`` are its record's fields, as the CRM stores them.
+
+    A company that has a record of its own says itself who it is (``company``), and not its people's records.
+    """
     attributes = item.event.attributes
     email, fault = None, ""
     try:
@@ -77,8 +91,8 @@ def identify(item: WorkItem, known: Mapping[str, Any]) -> Identity:
     except InvalidValueError:
         fault = "invalid_email"
     mail_domain = _mail_domain(email)
-    named = _domain(known.get("company_domain")) or _domain(attributes.get("domain"))
-    return Identity(email, fault, mail_domain, named or mail_domain, item.event.subject.key)
+    named = _domain((company or known).get("company_domain")) or _domain(attributes.get("domain"))
+    return Identity(email, fault, mail_domain, named or mail_domain, item.event.subject.key, tuple(records))
 
 
 def circumstances_of(

@@ -1,4 +1,4 @@
-"""From drafts to results: validate a micro-batch of values, decide outcomes, write the outbox entries."""
+"""From drafts to results: validate a micro-batch of values, decide outcomes, say what records are told."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from enrichment_dagster.domain.eligibility import LEFT_ALONE, proven_wrong
-from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.eligibility import proven_wrong
 from enrichment_dagster.domain.fields import FieldValue
-from enrichment_dagster.domain.keys import idempotency_key
 from enrichment_dagster.domain.outcome import RETRYABLE_REASONS, MissingReason, Outcome, decide_outcome
 from enrichment_dagster.engine.draft import Draft
+from enrichment_dagster.engine.edges import found_edges
+from enrichment_dagster.engine.owed import Promised, owed_entries
 from enrichment_dagster.engine.plan import Plan
-from enrichment_dagster.ports import Enrichment, FollowUp, OutboxEntry, RecordMapper, Step
+from enrichment_dagster.ports import Enrichment, FollowUp, RecordMapper, Step
 
 Candidate = tuple[str, FieldValue]
 """A value and the work that it is for."""
@@ -21,27 +21,42 @@ Candidate = tuple[str, FieldValue]
 Validator = Callable[[Sequence[Candidate]], tuple[list[Candidate], list[tuple[Candidate, str]]]]
 """Tells good values from bad ones, which come with their reasons. Called with whole micro-batches: a call is dear."""
 
+NO_RECORD = "no_record"
+"""The reason of an enrichment whose subject no CRM has a record of."""
+
 _RAW_LENGTH = 200
 
 
 def conclude(
-    drafts: Sequence[Draft], plan: Plan, mapper: RecordMapper, validate: Validator, now: datetime
+    drafts: Sequence[Draft],
+    plan: Plan,
+    mapper: RecordMapper,
+    validate: Validator,
+    now: datetime,
+    promised: Promised | None = None,
 ) -> list[Enrichment]:
-    """Validate the drafts' values together and return what is to be stored for each."""
+    """Validate the drafts' values together and return what is to be stored for each.
+
+    ``promised`` is what earlier drafts of the same batch owe to companies; what these add is noted there.
+    """
     candidates = [(draft.item.work_id, value) for draft in drafts for value in draft.knowledge.candidates.values()]
     _, bad = validate(candidates) if candidates else ([], [])
     by_work = {draft.item.work_id: draft for draft in drafts}
     for (work_id, value), reason in bad:
         by_work[work_id].knowledge.reject(value, reason, repr(value.value)[:_RAW_LENGTH])
-    return [_enrichment(draft, plan, mapper, now) for draft in drafts]
+    promised = {} if promised is None else promised
+    return [_enrichment(draft, plan, mapper, now, promised) for draft in drafts]
 
 
-def _enrichment(draft: Draft, plan: Plan, mapper: RecordMapper, now: datetime) -> Enrichment:
+def _enrichment(draft: Draft, plan: Plan, mapper: RecordMapper, now: datetime, promised: Promised) -> Enrichment:
     outcome, reason, missing = _outcome(draft, plan)
+    owed = owed_entries(draft, outcome, reason, sorted(missing), mapper, now, promised)
+    # Someone whom no CRM has is enriched all the same, only nobody can be told.
+    unknown = draft.subject.sought and not draft.subject.own
     return Enrichment(
         item=draft.item,
         outcome=outcome,
-        reason=reason,
+        reason=reason or (NO_RECORD if unknown else ""),
         started_at=draft.started_at,
         values=tuple(draft.knowledge.values.values()),
         alternatives=tuple(draft.knowledge.alternatives),
@@ -53,7 +68,9 @@ def _enrichment(draft: Draft, plan: Plan, mapper: RecordMapper, now: datetime) -
         subject_keys=draft.subject_keys,
         cost_micros=draft.cost_micros,
         follow_up=_follow_up(draft, plan, missing, now),
-        outbox=_outbox(draft, outcome, reason, missing, mapper, now),
+        outbox=owed[0] if owed else None,
+        more_outbox=tuple(owed[1:]),
+        edges=found_edges(draft, mapper),
     )
 
 
@@ -115,27 +132,3 @@ def _is_curable(draft: Draft, plan: Plan, missing: dict[str, MissingReason]) -> 
         return True
     stopped = [step.lookup for step in draft.steps.values() if step.reason == "spending_stopped"]
     return any(name in missing for lookup in stopped for name in plan.lookups[lookup].gives)
-
-
-def _outbox(
-    draft: Draft,
-    outcome: Outcome,
-    reason: str,
-    missing: dict[str, MissingReason],
-    mapper: RecordMapper,
-    now: datetime,
-) -> OutboxEntry | None:
-    ref: RecordRef = draft.item.event.subject
-    if not mapper.knows(ref) or reason == "record_not_found" or reason in LEFT_ALONE:
-        return None
-    bought = {name: draft.knowledge.values[name].value for name in draft.bought}
-    return OutboxEntry(
-        outbox_id=idempotency_key("crm_write", draft.item.work_id, ref.key),
-        work_id=draft.item.work_id,
-        event_id=draft.item.event.event_id,
-        ref=ref,
-        fill=mapper.fill(ref, bought),
-        assign=mapper.status(ref, outcome, sorted(missing), now),
-        replace=mapper.fill(ref, {name: raw for name, raw in draft.replaced.items() if name in bought}),
-        employer=draft.employer,
-    )

@@ -102,7 +102,7 @@ class Concluder:
         except Exception:  # noqa: BLE001 - their reservations run out, and the standard lane takes them
             _log.exception("routing results could not be stored", events=len(batch))
             return
-        owed = [item.enrichment.item.work_id for item in found if item.enrichment.outbox is not None]
+        owed = [item.enrichment.item.work_id for item in found if item.enrichment.owed]
         if owed:
             self._tasks.start(self._deliver(owed))
 

@@ -16,6 +16,7 @@ import structlog
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.engine.employers import with_companies
 from enrichment_dagster.engine.retry import backoff_seconds
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import (
@@ -108,6 +109,8 @@ class Deliverer:
         self, crm: Crm, entries: Sequence[OutboxEntry], step: _Step
     ) -> dict[RecordRef, tuple[OutboxEntry, WritePlan]]:
         """Compare what is owed with the records as they are now."""
+        linked = await with_companies(crm, entries, self._mapper)
+        entries = linked.entries
         properties = dict.fromkeys(name for entry in entries for name in (*entry.fill, *entry.assign))
         records = await crm.read([entry.ref for entry in entries], list(properties))
         plans: dict[RecordRef, tuple[OutboxEntry, WritePlan]] = {}
@@ -118,6 +121,7 @@ class Deliverer:
                 continue
             try:
                 plan = self._mapper.plan_write(entry.ref, record.properties, entry)
+                plan = WritePlan(plan.to_write, {**plan.kept, **linked.kept.get(entry.outbox_id, {})})
             except Exception as error:  # noqa: BLE001 - an entry that can't be compared must not hold up the others
                 _log.exception("a delivery can't be planned", outbox_id=entry.outbox_id)
                 self._put_off([entry], step, f"internal_error:{type(error).__name__}", None)

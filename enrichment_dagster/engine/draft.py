@@ -7,13 +7,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from enrichment_dagster.domain.eligibility import FRESH, all_fresh, in_question
+from enrichment_dagster.domain.eligibility import FRESH, Rules, all_fresh, in_question
+from enrichment_dagster.domain.event import Event
 from enrichment_dagster.domain.fields import FIELDS, FieldValue, Level
 from enrichment_dagster.domain.keys import COMPANY_PREFIX, domain_subject, email_subject
-from enrichment_dagster.domain.normalise import InvalidValueError, normalise, normalise_domain
+from enrichment_dagster.domain.normalise import (
+    InvalidValueError,
+    email_domain,
+    normalise,
+    normalise_domain,
+    personal_reason,
+)
+from enrichment_dagster.domain.records import Role, role_of
 from enrichment_dagster.domain.waterfall import Knowledge
-from enrichment_dagster.engine.circumstances import Circumstances, Identity, identify, refusal
+from enrichment_dagster.engine.circumstances import NO_CIRCUMSTANCES, Circumstances, Identity, identify, refusal
+from enrichment_dagster.engine.doubts import has_moved, is_of_the_job
 from enrichment_dagster.engine.plan import Plan
+from enrichment_dagster.engine.subjects import NOBODY, NOTHING, Known, Subject
 from enrichment_dagster.ports import Employer, Query, Step, WorkItem, WorkKind
 
 
@@ -31,8 +41,9 @@ class Draft:
     ids: dict[str, str] = field(default_factory=dict)  # vendors' own ids, from their answers
     steps: dict[str, Step] = field(default_factory=dict)  # what became of each lookup, by its name
     awaits: list[str] = field(default_factory=list)  # attempts whose answers come later
+    subject: Subject = NOBODY  # the CRMs' records
     address: str | None = None  # what the person can be asked by, even where it is no good for anything else
-    former_company: str | None = None  # domain of the company that the record names
+    former_company: str | None = None  # domain of the company that the person belongs to, as far as is known
     aside: dict[str, FieldValue] = field(default_factory=dict)  # what the record says, and is asked for all the same
     aside_as_stored: dict[str, Any] = field(default_factory=dict)  # the same as the CRM stores it
     replaced: dict[str, Any] = field(default_factory=dict)  # what the record has of a field that may be written over
@@ -76,7 +87,6 @@ class Draft:
         return self.person_key
 
 
-NOTHING = Circumstances()
 _STATUS_OF_ADDRESS = "email_status"
 
 
@@ -87,30 +97,47 @@ def start_draft(
     now: datetime,
     *,
     known_from: str,
-    circumstances: Circumstances = NOTHING,
+    circumstances: Circumstances = NO_CIRCUMSTANCES,
+    company: Known = NOTHING,
+    subject: Subject = NOBODY,
 ) -> Draft:
     """Take in what is known; ``skip_reason`` is set where a rule says not to enrich.
 
-    ``known`` are the fields that the record (``known_from``) has, under our names, as the CRM stores them.
+    ``known`` are the fields that the record (``known_from``) has, under our names, as the CRM stores them. Of a
+    company that has a record of its own (``company``) that record is asked, and not what its people's records say.
     """
     wanted = in_question(plan.wanted, item.event.event_type, item.event.attributes)
-    draft = Draft(item, now, Knowledge(wanted))
-    identity = identify(item, known)
-    draft.skip_reason = refusal(item, identity, circumstances, plan.rules)
+    draft = Draft(item, now, Knowledge(wanted), subject=subject)
+    identity = identify(item, known, company.fields)
+    rules = _rules_for(item.event, company, plan)
+    draft.skip_reason = refusal(item, identity, circumstances, rules)
     if draft.skip_reason:
         return draft
-    _introduce(draft, identity, plan)
+    _introduce(draft, identity, rules)
     for name, value in circumstances.wrong:
         draft.knowledge.refuse(name, value)
-    email = {"email": identity.email} if identity.email else {}
-    _take_in(draft, {**_given(item), **known, **email}, known, known_from, plan)
+    _take_in(draft, Known(known, known_from), company, plan)
     draft.knowledge.add(value for value in item.earlier if not value.stale)
-    fresh = _fresh(circumstances, plan)
+    fresh = _fresh(circumstances, plan, item.event)
     draft.knowledge.add(fresh)
     own = {name for name, value in draft.knowledge.values.items() if not value.precedence}
-    if _is_a_first_look(item) and all_fresh(wanted, plan.offered, _ours(draft, fresh), own):
+    ours = _ours(draft, fresh)
+    # What we hold and a record lacks, it is told. Nobody has to be asked for that.
+    lacks_nothing = ours.isdisjoint(subject.blank)
+    if lacks_nothing and _is_a_first_look(item) and all_fresh(wanted, plan.offered, ours, own):
         draft.skip_reason = FRESH
     return draft
+
+
+def _rules_for(event: Event, company: Known, plan: Plan) -> Rules:
+    """Return the plan's rules: where nothing of a person is in question, a company that the CRM knows is enough."""
+    about_company = role_of(event.subject) in (Role.COMPANY, Role.DEAL)
+    enough = about_company or ("company_domain" in company.fields and not plan.about_people)
+    return replace(plan.rules, needs="domain") if enough else plan.rules
+
+
+def _of_level(fields: Mapping[str, Any], level: Level) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if FIELDS[name].level is level}
 
 
 def _ours(draft: Draft, values: Iterable[FieldValue]) -> set[str]:
@@ -125,34 +152,49 @@ def _is_a_first_look(item: WorkItem) -> bool:
     return item.kind is WorkKind.EVENT and not item.earlier
 
 
-def _introduce(draft: Draft, identity: Identity, plan: Plan) -> None:
+def _introduce(draft: Draft, identity: Identity, rules: Rules) -> None:
     """Note whom the enrichment is about."""
-    company = identity.mail_domain or (identity.domain if plan.rules.needs == "domain" else None)
+    company = identity.mail_domain or identity.domain
+    email = identity.email
+    if email and rules.skip_personal and personal_reason(email):
+        email = None  # the company behind the person is asked about
     draft.knowledge.default_company = domain_subject(company) if company else None
-    person = email_subject(identity.email) if identity.email else None
+    person = email_subject(email) if email else None
     draft.subject_keys = tuple(key for key in (person, draft.knowledge.default_company) if key)
-    draft.address = identity.email
+    draft.address = email
     draft.former_company = identity.domain
 
 
-def _take_in(draft: Draft, fields: Mapping[str, Any], own: Mapping[str, Any], source: str, plan: Plan) -> None:
-    """Take what the record and the sender say, but for what is proven wrong and what is to be asked for anew."""
-    values = _known_values(draft, fields, source, draft.started_at)
-    refused = {value.field for value in values if draft.knowledge.is_refused(value)}
+def _take_in(draft: Draft, person: Known, company: Known, plan: Plan) -> None:
+    """Take what the records and the sender say, but for what is proven wrong and what is to be asked for anew."""
+    event, known, knowledge = draft.item.event, person.fields, draft.knowledge
+    of_person = {**_of_level(known, Level.CONTACT), "email": draft.address}
+    of_company = {**_given(event), **(company.fields or _of_level(known, Level.COMPANY))}
+    values = [
+        *_known_values(draft, of_person, person.source, draft.started_at),
+        *_known_values(draft, of_company, company.source or person.source, draft.started_at),
+    ]
+    refused = {value.field for value in values if knowledge.is_refused(value)}
     if "email" in refused:
         refused.add(_STATUS_OF_ADDRESS)  # it is the bad address's
-    draft.replaced = {name: own[name] for name in refused if own.get(name)}
-    draft.aside = {value.field: value for value in values if value.field in plan.rules.recheck and value.field in own}
-    draft.aside_as_stored = {name: own[name] for name in draft.aside}
-    draft.knowledge.add(value for value in values if value.field not in refused and value.field not in draft.aside)
+    draft.replaced = {name: known[name] for name in refused if known.get(name)}
+    own, moved = {*known, *company.fields}, has_moved(event)
+    again = plan.rules.recheck & own
+    draft.aside = {v.field: v for v in values if v.field in again or (moved and is_of_the_job(v.field))}
+    draft.aside_as_stored = {name: known[name] for name in draft.aside if known.get(name)}
+    if moved:  # a company that somebody has left is no company to ask about
+        knowledge.default_company = None
+        draft.subject_keys = tuple(key for key in (draft.person_key,) if key)
+    knowledge.add(value for value in values if value.field not in refused and value.field not in draft.aside)
 
 
-def _fresh(circumstances: Circumstances, plan: Plan) -> list[FieldValue]:
+def _fresh(circumstances: Circumstances, plan: Plan, event: Event) -> list[FieldValue]:
     """Return the wanted values that were bought not long ago, each at the place that its provider has in this plan."""
+    moved = has_moved(event)
     return [
         replace(value, precedence=plan.place_of(value.field, value.provider))
         for value in circumstances.fresh
-        if value.field in plan.wanted
+        if value.field in plan.wanted and not (moved and is_of_the_job(value.field))
     ]
 
 
@@ -164,11 +206,17 @@ def company_key(domain: Any) -> str | None:
         return None
 
 
-def _given(item: WorkItem) -> dict[str, Any]:
-    """Return what the sender said of the subject, under our field names."""
+def _given(event: Event) -> dict[str, Any]:
+    """Return what the sender said of the company, under our field names."""
     names = {"company_name": "company", "company_domain": "domain"}
-    attributes = item.event.attributes
-    return {name: attributes[said] for name, said in names.items() if attributes.get(said)}
+    return {name: event.attributes[said] for name, said in names.items() if event.attributes.get(said)}
+
+
+def company_behind(address: Any) -> str | None:
+    """Return the subject of the company whose domain an address has; a mail host's company is not the person's."""
+    if not isinstance(address, str) or "@" not in address or personal_reason(address):
+        return None
+    return company_key(email_domain(address))
 
 
 def _known_values(draft: Draft, fields: Mapping[str, Any], source: str, now: datetime) -> list[FieldValue]:

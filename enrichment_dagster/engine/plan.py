@@ -9,7 +9,7 @@ from typing import Literal
 
 from enrichment_dagster.domain.eligibility import Rules
 from enrichment_dagster.domain.event import Lane
-from enrichment_dagster.domain.fields import FIELDS
+from enrichment_dagster.domain.fields import FIELDS, Level
 from enrichment_dagster.engine.ordering import candidates, listed_order
 from enrichment_dagster.ports import Lookup
 
@@ -42,6 +42,11 @@ class Plan:
     def offered(self) -> frozenset[str]:
         """Return all fields that the plan's lookups can fill."""
         return frozenset(name for name, names in self.orders.items() if names)
+
+    @property
+    def about_people(self) -> bool:
+        """Say whether anything is wanted of a person; else it is all about their company."""
+        return any(FIELDS[name].level is Level.CONTACT for name in self.wanted)
 
     def place_of(self, name: str, provider: str) -> int:
         """Return the best place of a provider in a field's order; after all others where the plan does not list it."""

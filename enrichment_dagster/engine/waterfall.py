@@ -12,11 +12,12 @@ from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.outcome import MissingReason
 from enrichment_dagster.engine.absorb import absorb_answer
 from enrichment_dagster.engine.changes import settle
-from enrichment_dagster.engine.circumstances import Circumstances
-from enrichment_dagster.engine.draft import NOTHING, Draft, add_step, start_draft
+from enrichment_dagster.engine.circumstances import NO_CIRCUMSTANCES, Circumstances
+from enrichment_dagster.engine.draft import Draft, add_step, start_draft
 from enrichment_dagster.engine.ordering import asked_order
 from enrichment_dagster.engine.plan import UNLISTED, Plan
 from enrichment_dagster.engine.purchase import Asker, Buyer, Purchase
+from enrichment_dagster.engine.subjects import NOBODY, NOTHING, Known, Subject
 from enrichment_dagster.engine.waiting import first_done
 from enrichment_dagster.ports import REFUSALS, Lookup, ProviderStanding, Query, Step, WorkItem
 
@@ -51,17 +52,29 @@ async def enrich_event(
     clock: Clock,
     *,
     known_from: str,
+    company: Known = NOTHING,
+    subject: Subject = NOBODY,
     standings: Standings | None = None,
     orders: Orders | None = None,
     deadline_seconds: float | None = None,
-    circumstances: Circumstances = NOTHING,
+    circumstances: Circumstances = NO_CIRCUMSTANCES,
 ) -> Draft:
     """Fill the event's wanted fields from the plan's lookups, within the plan's deadline or the one given.
 
-    ``known`` are the fields that the record (``known_from``) has already, under our names; they are kept. ``orders``
-    may be given where many events share them.
+    ``known`` are the fields that the record (``known_from``) has already, under our names; they are kept, and so is
+    what the ``company``'s own record has. ``subject`` are the records themselves. ``orders`` may be given where many
+    events share them.
     """
-    draft = start_draft(item, known, plan, clock.now(), known_from=known_from, circumstances=circumstances)
+    draft = start_draft(
+        item,
+        known,
+        plan,
+        clock.now(),
+        known_from=known_from,
+        company=company,
+        subject=subject,
+        circumstances=circumstances,
+    )
     if draft.skip_reason:
         return draft
     standings = standings or {}

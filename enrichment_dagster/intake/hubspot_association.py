@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from enrichment_dagster.domain.edges import ASSOCIATION_REMOVED
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.triggers import CONTACT_ASSOCIATED
 from enrichment_dagster.errors import PayloadError
@@ -16,7 +17,6 @@ from enrichment_dagster.intake.elements import Element, exact_id, text
 from enrichment_dagster.intake.fact import Fact
 from enrichment_dagster.intake.moments import epoch_milliseconds, to_milliseconds
 
-REMOVED = "association_removed"
 _TOGETHER = timedelta(seconds=10)
 """Events of one pair inside such a span are one change. Two that lie on either side of its edge are two: the record's
 debounce makes one enrichment of them."""
@@ -48,7 +48,7 @@ def read_association(element: Element, side: str) -> Fact | None:
         occurred_at=occurred_at,
         identity=(portal, _FORTH, contact, company, "removed" if removed else "", span),
         number=exact_id(element, "eventId") or "",
-        skip_reason=REMOVED if removed else "",
+        skip_reason=ASSOCIATION_REMOVED if removed else "",
         attributes={
             "portalId": portal,
             "subscriptionType": f"{side}.associationChange",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.records import PERSON
+
 _MICROS = 1_000_000
 
 
@@ -24,3 +27,12 @@ def mask_subject(key: str) -> str:
         return key
     local, at, domain = rest.rpartition("@")
     return f"{kind}:{local[:1]}***{at}{domain}" if at and len(local) > 1 else f"{kind}:***{at}{domain if at else ''}"
+
+
+def record_text(ref: RecordRef, *, values: bool) -> str:
+    """Return a subject's text form; a person who is named by address or number stays unnamed without ``values``."""
+    if values or ref.system != PERSON:
+        return ref.key
+    if ref.object_type == "email":
+        return f"{ref.system}:{mask_subject(f'email:{ref.record_id}')}"
+    return f"{ref.system}:{ref.object_type}:***"

@@ -8,14 +8,18 @@ from typing import Any
 
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.journey.fields import build_fields, build_reused
-from enrichment_dagster.journey.forms import iso, mask_subject, usd
+from enrichment_dagster.journey.forms import iso, mask_subject, record_text, usd
 from enrichment_dagster.journey.routed import counted_work, routed_work
 from enrichment_dagster.journey.steps import build_late_answers, build_steps
 from enrichment_dagster.ports import WorkKind
 from enrichment_dagster.store.story import Call, Mention, Owed, Story, Work, Written
 
 _FIRST_KINDS = (WorkKind.EVENT, WorkKind.ROUTING)
-_KEPT = {"filled": "the record has another value", "equal": "the record has this value already"}
+_KEPT = {
+    "filled": "the record has another value",
+    "equal": "the record has this value already",
+    "no_such_company": "the CRM has no company with this domain",
+}
 
 
 def build_explanation(story: Story, now: datetime, *, values: bool) -> dict[str, Any]:
@@ -88,7 +92,7 @@ def _received(story: Story, *, values: bool) -> dict[str, Any]:
         "source": event.source,
         "sender_event_id": event.sender_event_id,
         "lane": event.lane,
-        "record": event.record.key,
+        "record": record_text(event.record, values=values),
         "occurred_at": iso(event.occurred_at),
         "received_at": iso(event.received_at),
         "attributes": {name: value if values else None for name, value in event.attributes.items()},

@@ -125,6 +125,10 @@ class RecordMapper(Protocol):
         """Return the record's filled fields under our names, as the CRM stores them."""
         ...
 
+    def blank(self, ref: RecordRef, properties: Mapping[str, Any]) -> frozenset[str]:
+        """Return the fields that such a record has a place for, and this one nothing in it."""
+        ...
+
     def standing(self, ref: RecordRef, properties: Mapping[str, Any]) -> Standing:
         """Return what the record says of itself beside its fields."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from enrichment_dagster.domain.keys import person_subject
+from enrichment_dagster.domain.normalise import comparable_company
 from enrichment_dagster.http import Reply
 from enrichment_dagster.ports import Answer, Pending, Query, RawValue
 from enrichment_dagster.providers.email_status import verdict
@@ -33,7 +34,8 @@ class HunterEmail(HunterLookup):
 
     def subject(self, query: Query) -> str | None:
         """Return the key of the name at the company: there need be no address to ask for one."""
-        first, last, company = query.first_name or "", query.last_name or "", query.domain or query.company_name or ""
+        first, last = query.first_name or "", query.last_name or ""
+        company = query.domain or comparable_company(query.company_name or "")
         is_complete = all(any(sign.isalnum() for sign in part) for part in (first, last, company))
         return person_subject(first, last, company) if is_complete else None
 

@@ -12,8 +12,8 @@ class SandboxConfig:
 
     `callback_delay_seconds` is how long Apollo takes for a phone and Clay for a row; each is then delivered
     `callback_repeats` times more, as long apart, since these webhooks may come twice. Apollo keeps a phone for
-    `phone_result_seconds` (30 days). `clay_lifetime` is how many rows one Clay webhook ever takes. `news_until` is the
-    day of the latest news, by default the day on which the sandbox starts.
+    `phone_result_seconds` (30 days). HubSpot takes `searches_per_second` of a key. `clay_lifetime` is how many rows one
+    Clay webhook ever takes. `news_until` is the day of the latest news, by default the day on which the sandbox starts.
     """
 
     seed: int = 7
@@ -27,6 +27,7 @@ class SandboxConfig:
     callback_delay_seconds: float = 2.0
     callback_repeats: int = 0
     phone_result_seconds: float = 30 * 86_400.0
+    searches_per_second: int = 5
     clay_lifetime: int = 50_000
     news_until: date | None = None
     faults: FaultPlan = field(default_factory=FaultPlan)

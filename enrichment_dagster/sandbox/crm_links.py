@@ -3,6 +3,8 @@
 Type numbers: HubSpot's list of association type ids. The first company of a record becomes its primary one.
 """
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from enrichment_dagster.sandbox.crm_store import WriteLog
@@ -11,11 +13,27 @@ PRIMARY = {"contact": 1, "deal": 5}
 UNLABELLED = {"contact": 279, "deal": 341}
 
 
-class Links:
-    """Companies by kind and id of the record, each with its association types."""
+Types = Mapping[str, frozenset[int]]
+"""A record's companies with their association types."""
 
-    def __init__(self, log: WriteLog) -> None:
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """An association that was made or removed. One that is primary has the unlabelled one beside it."""
+
+    kind: str
+    record_id: str
+    company_id: str
+    removed: bool
+    primary: bool
+
+
+class Links:
+    """Companies by kind and id of the record, each with its association types; ``tell`` hears of clients' changes."""
+
+    def __init__(self, log: WriteLog, tell: Callable[[LinkChange], None]) -> None:
         self._log = log
+        self._tell = tell
         self._companies: dict[tuple[str, str], dict[str, set[int]]] = {}
         self._kept: dict[tuple[str, str], dict[str, set[int]]] = {}
 
@@ -33,16 +51,22 @@ class Links:
                 types.discard(PRIMARY[kind])
         of_record.setdefault(company_id, {UNLABELLED[kind]}).update(type_ids)
 
-    def written(self, kind: str, record_id: str, before: str | None) -> None:
-        """Log a client's write if it has changed the primary company."""
-        after = self.primary(kind, record_id)
-        if after != before:
-            self._log.append(("hubspot", kind), record_id, [("company", before, after)], None)
+    def written(self, kind: str, record_id: str, before: Types) -> None:
+        """Tell of what a client's write has changed, and log it if that is the primary company."""
+        after = self.types(kind, record_id)
+        for change in _changes(kind, record_id, before, after):
+            self._tell(change)
+        old, new = (_primary(kind, types) for types in (before, after))
+        if new != old:
+            self._log.note(("hubspot", kind), record_id, [("company", old, new)], None)
+
+    def types(self, kind: str, record_id: str) -> Types:
+        """The record's companies and the types of their associations."""
+        return {company: frozenset(types) for company, types in self._companies.get((kind, record_id), {}).items()}
 
     def primary(self, kind: str, record_id: str) -> str | None:
         """The id of the record's primary company."""
-        of_record = self._companies.get((kind, record_id), {})
-        return next((company for company, types in of_record.items() if PRIMARY[kind] in types), None)
+        return _primary(kind, self.types(kind, record_id))
 
     def as_results(self, kind: str, record_id: str) -> list[dict[str, Any]]:
         """A record's companies as HubSpot lists them."""
@@ -65,6 +89,19 @@ class Links:
     def reset(self) -> None:
         """Forget all associations but those of the start."""
         self._companies = _copy(self._kept)
+
+
+def _primary(kind: str, types: Types) -> str | None:
+    return next((company for company, of in types.items() if PRIMARY[kind] in of), None)
+
+
+def _changes(kind: str, record_id: str, before: Types, after: Types) -> Iterator[LinkChange]:
+    """What HubSpot sends events of: each type by itself, what was removed first."""
+    numbers = (PRIMARY[kind], UNLABELLED[kind])
+    for one, other, removed in ((before, after, True), (after, before, False)):
+        for company, types in one.items():
+            for number in (types - other.get(company, frozenset())).intersection(numbers):
+                yield LinkChange(kind, record_id, company, removed, number == PRIMARY[kind])
 
 
 def _copy(companies: dict[tuple[str, str], dict[str, set[int]]]) -> dict[tuple[str, str], dict[str, set[int]]]:

@@ -38,7 +38,7 @@ Changes = Sequence[tuple[str, Any, Any]]
 
 
 class WriteLog:
-    """Append-only log of accepted writes of all systems; ``tell`` hears of each of them."""
+    """Append-only log of accepted writes of all systems; ``tell`` hears of each change of a record's fields."""
 
     def __init__(self, tell: Callable[[tuple[str, str], str, Changes], None]) -> None:
         self._writes: list[Write] = []
@@ -47,6 +47,10 @@ class WriteLog:
     def append(self, place: tuple[str, str], record_id: str, changes: Changes, trace: str | None) -> None:
         """Log the changes of one accepted write to a record of a system and kind."""
         self._tell(place, record_id, changes)
+        self.note(place, record_id, changes, trace)
+
+    def note(self, place: tuple[str, str], record_id: str, changes: Changes, trace: str | None) -> None:
+        """Log changes that are no field's: nobody is told of them as such."""
         at = iso_ms(now_ms())
         for name, old, new in changes:
             self._writes.append(Write(len(self._writes) + 1, *place, record_id, name, old, new, at, trace))

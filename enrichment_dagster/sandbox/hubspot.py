@@ -126,10 +126,9 @@ class HubSpotObjects:
 
     def search(self, request: Request) -> Response:
         """POST search. Its answers carry no rate-limit headers."""
-        refused = self._limits.refused(request)
+        refused = self._limits.refused(request) or self._limits.refused_search(request)
         if refused:
             return refused
-        self._limits.headers(request)
         body = request.json_object
         if len(request.body) > MOST_CHARACTERS:
             return bad_request(f"The request body is longer than {MOST_CHARACTERS} characters")

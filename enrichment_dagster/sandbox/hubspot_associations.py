@@ -89,7 +89,7 @@ class HubSpotAssociations:
         headers, record_id = self._limits.headers(request), self._record(request)[0]
         if record_id not in self._records.records or request.tail not in self._companies.records:
             return not_found(headers)
-        before = self._links.primary(self._kind, record_id)
+        before = self._links.types(self._kind, record_id)
         if type_ids is None:
             self._links.put(self._kind, record_id, request.tail)
         else:

@@ -126,6 +126,19 @@ def throttled(_name: str, seconds: float) -> Response:
     )
 
 
+def throttled_search() -> Response:
+    """429: the limit of searches. It names no time to wait."""
+    body = {
+        "status": "error",
+        "message": "You have reached your secondly limit.",
+        "errorType": "RATE_LIMIT",
+        "correlationId": new_uuid(),
+        "policyName": "SECONDLY",
+        "requestId": new_uuid(),
+    }
+    return json_response(429, body)
+
+
 def fault(status: int) -> Response:
     """A 5xx (or another status a fault plan asks for)."""
     return json_response(status, {"status": "error", "message": "internal error", "correlationId": new_uuid()})

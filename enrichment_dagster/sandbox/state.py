@@ -27,7 +27,7 @@ class SandboxState:
         self.sessions = Sessions(config)
         self.echo = Echo(self.callbacks)
         self.writes = WriteLog(self.echo.note)
-        self.links = Links(self.writes)
+        self.links = Links(self.writes, self.echo.note_link)
         self.stores = {
             place: CrmStore(*place, kind.new_ids(config.first_record), self.writes, email_field=kind.email_field)
             for place, kind in KINDS.items()

@@ -11,6 +11,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
+from enrichment_dagster.domain.edges import EdgeKind
 from enrichment_dagster.domain.fields import FIELDS, Kind, Level
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.schemas.splitting import rule
@@ -187,12 +188,13 @@ def _subject_table(level: Level, prefix: str) -> dict[str, pa.Column]:
 
 def _contact_company() -> dict[str, pa.Column]:
     return {
-        "contact_key": pa.Column(pl.String, _subject("email")),
-        "company_key": pa.Column(pl.String, _subject("domain")),
-        "since": pa.Column(_LAKE_TIME),
-        "last_seen_at": pa.Column(_LAKE_TIME),
-        "last_event_id": _text(),
-        "last_value_id": pa.Column(pl.Int64),
+        "contact_key": pa.Column(pl.String, _subject("email", "record")),
+        "company_key": pa.Column(pl.String, _subject("domain", "record")),
+        "kind": _one_of(*EdgeKind),
+        **{name: _text() for name in ("system", "contact_record", "company_record", "last_event_id")},
+        "since": _moment(),
+        "last_seen_at": _moment(),
+        "ended_at": _moment(nullable=True),
     }
 
 
@@ -212,5 +214,5 @@ _TABLES = {
 @cache
 def table_schema(table: str) -> pa.DataFrameSchema:
     """Return the rules for the rows of a table; exactly its columns are allowed."""
-    unique = ["contact_key", "company_key"] if table == "contact_company" else None
+    unique = ["contact_key", "company_key", "kind", "system"] if table == "contact_company" else None
     return pa.DataFrameSchema(_TABLES[table](), strict=True, unique=unique)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 _BUSY_TIMEOUT_MS = 10_000
+_PRIMARY_CODE = 0xFF  # of an error's code; the rest says why, as that another process looks over what a dead one left
+_ASK_AGAIN_SECONDS = 0.001
+"""How often a writer looks whether its turn has come. SQLite itself waits up to a tenth of a second between two looks,
+so that a process with many short transactions goes without the lock while another one comes back for it."""
 
 
 def to_ms(moment: datetime) -> int:
@@ -101,8 +107,8 @@ class Writer:
                 yield connection
             return
         try:
-            connection = self._connection = self._connection or self._database.engine.connect()
-            run_driver(connection, "BEGIN IMMEDIATE")
+            connection = self._connection = self._connection or self._connect()
+            _begin_soon(connection)
             yield connection
             # Where somebody used SQLAlchemy's own statements, it has a transaction as well: around the same one.
             if connection.in_transaction():
@@ -117,7 +123,33 @@ class Writer:
         """Give the connection back."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            with suppress(DBAPIError):
+                run_driver(connection, f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
             connection.close()
+
+    def _connect(self) -> Connection:
+        connection = self._database.engine.connect()
+        run_driver(connection, "PRAGMA busy_timeout=0")
+        return connection
+
+
+def _begin_soon(connection: Connection) -> None:
+    """Begin a writing transaction as soon as no other process has one.
+
+    Raises:
+        OperationalError: the others did not end in time.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    give_up = time.monotonic() + _BUSY_TIMEOUT_MS / 1_000
+    while time.monotonic() < give_up:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
+                break
+        time.sleep(_ASK_AGAIN_SECONDS)
+    run_driver(connection, "BEGIN IMMEDIATE")  # whose errors come as all others do
 
 
 def open_sqlite(path: Path) -> Database:

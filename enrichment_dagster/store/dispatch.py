@@ -21,12 +21,14 @@ from enrichment_dagster.domain.dispatch import (
     split_size,
 )
 from enrichment_dagster.domain.echoes import OWN_WRITE, Echo, OwnMarks
+from enrichment_dagster.domain.edges import ASSOCIATION_REMOVED
 from enrichment_dagster.domain.eligibility import InboxRules, matter, proven_wrong
 from enrichment_dagster.domain.keys import email_subject
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.domain.triggers import UNSUPPORTED_REASON
 from enrichment_dagster.ports import TICK, BatchHandOver, Glance, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
+from enrichment_dagster.store.edges import end_removed
 from enrichment_dagster.store.inbox import CANDIDATE, in_turn
 from enrichment_dagster.store.own_writes import recognise
 from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
@@ -334,6 +336,7 @@ def pump_into(
     found = [_work_row(row, rev, now_ms, rules, echoes.get(row["event_id"], _NO_ECHO)) for row in rows]
     insertion_of_new(work).run(connection, found)
     _note_wrong(connection, rows, now_ms)
+    end_removed(connection, [row for row in rows if row["skip_reason"] == ASSOCIATION_REMOVED], rev)
     _MOVE_WATERMARK.run(connection, [{"b_seq": rows[-1]["seq"]}])
     return len(rows)
 

@@ -34,7 +34,7 @@ class Schema:
 
 
 JOURNAL = Schema("journal", "0002")
-OPS = Schema("ops", "0005")
+OPS = Schema("ops", "0006")
 
 
 def open_journal_database(settings: Settings) -> Database:

@@ -155,7 +155,7 @@ def result_rows(items: Sequence[Enrichment], rev: int, now_ms: int) -> list[tupl
         (field_values, [row for item in items for row in value_rows(item, rev)]),
         (quarantine, [row for item in items for row in quarantine_rows(item, rev, now_ms)]),
         (invalid_values, [row for item in items for row in wrong_rows(item, now_ms)]),
-        (outbox, [outbox_row(item.outbox, now_ms) for item in items if item.outbox]),
+        (outbox, [outbox_row(entry, now_ms) for item in items for entry in item.owed]),
     ]
 
 

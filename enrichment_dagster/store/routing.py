@@ -15,6 +15,7 @@ from enrichment_dagster.ports import RoutingConclusion, WorkKind
 from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.dispatch import pump_into
+from enrichment_dagster.store.edges import store_edges
 from enrichment_dagster.store.pending import register_waiters
 from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
 from enrichment_dagster.store.result_rows import ended_parameters, result_rows, step_as_json
@@ -75,7 +76,8 @@ class SqlRoutingStore:
         _store_results(connection, [item for item in items if item.enrichment.item.work_id in fresh], rev, now_ms)
         _hand_on(connection, [i.enrichment.item.event.event_id for i in items if i.goes_on], mine, now_ms, rev)
         ended = [
-            {"b_id": event_id, "b_rev": rev, **{f"b_{name}": v for name, v in end.items()}}
+            # What it cost stands once, on the routing's own work.
+            {"b_id": event_id, "b_rev": rev, **{f"b_{name}": v for name, v in end.items()}, "b_cost_micros": 0}
             for item, end in zip(items, ends, strict=True)
             if not item.goes_on and (event_id := item.enrichment.item.event.event_id) in mine
         ]
@@ -145,6 +147,7 @@ def _store_results(connection: Connection, items: Sequence[RoutingConclusion], r
     found = [item.enrichment for item in items]
     for table, rows in result_rows(found, rev, now_ms):
         insertion_of_new(table).run(connection, rows)
+    store_edges(connection, found, rev)
     awaited = [(attempt, item.item.work_id) for item in found for attempt in item.awaits]
     if awaited:
         register_waiters(connection, awaited, rev, now_ms)

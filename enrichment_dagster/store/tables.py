@@ -333,6 +333,23 @@ suppressions = Table(
     Column("since_ms", BigInteger, nullable=False),
 )
 
+contact_company = Table(
+    "contact_company",  # edges: who belongs to which company, by whose word, since when
+    ops_metadata,
+    Column("contact_key", String(400), primary_key=True),  # "email:…", or "record:…" where no address is known
+    Column("company_key", String(400), primary_key=True),  # "domain:…", or "record:…"
+    Column("kind", String(20), primary_key=True),  # EdgeKind
+    Column("system", String(40), primary_key=True),  # the CRM that says so; empty for what an enrichment found
+    Column("contact_record", String(300), nullable=False),  # "hubspot:contact:1"; empty where there is none
+    Column("company_record", String(300), nullable=False),
+    Column("since_at_ms", BigInteger, nullable=False),
+    Column("last_seen_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("event_id", String(40), nullable=False),  # the event that showed it last
+    _rev(),
+    Index("contact_company_record", "contact_record"),
+)
+
 outbox = Table(
     "outbox",
     ops_metadata,

@@ -11,7 +11,7 @@ from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store.lead_scores import lead_scores_sql
 from enrichment_dagster.store.warehouse_sql import schema_versions, sql
 
-_OPTIONS, _VIEWS = "warehouse_options", "warehouse_views"
+_OPTIONS, _VIEWS = "warehouse_options", ("warehouse_views", "org_chart")
 
 
 _NO_RULES = RoutingConfig()
@@ -33,7 +33,7 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection, routing: RoutingConfig 
         steps = ["schema_version"] if version == 0 else []
         steps += [name for number, name in schema_versions() if number > version]
         _apply(connection, [sql(name) for name in steps], newest, "")
-    views = [sql(_VIEWS), lead_scores_sql(routing)]
+    views = [*(sql(name) for name in _VIEWS), lead_scores_sql(routing)]
     wanted = hashlib.sha256("".join([sql(_OPTIONS), *views]).encode()).hexdigest()
     if version < newest or digest != wanted:
         connection.execute(sql(_OPTIONS))  # DuckLake refuses options for tables of an open transaction

@@ -66,6 +66,17 @@ SOURCES: tuple[Source, ...] = (
             "state outcome reason missing steps cost_micros run_id batch_id tries day caused_by depth"
         ),
     ),
+    # Before the values: a person's company follows from their edges.
+    Source(
+        "contact_company",
+        tables.contact_company,
+        "contact_key",
+        _names(
+            "contact_key company_key kind system contact_record company_record "
+            "since last_seen_at ended_at last_event_id"
+        ),
+        renamed={"since": "since_at", "last_event_id": "event_id"},
+    ),
     Source(
         "field_values",
         tables.field_values,

@@ -18,6 +18,8 @@ from enrichment_dagster.store.warehouse_sql import sql
 
 Rows = Sequence[tuple[Any, ...]]
 _INCOMING = "incoming"
+_SUBJECTS = {"field_values": "subject_key", "contact_company": "contact_key"}
+"""Tables whose rows say something of a subject, and the column that names it."""
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class SliceWriter:
     now: datetime
     counts: dict[str, int] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    touched: list[pl.Series] = field(default_factory=list)  # subjects whose people and companies are to be derived anew
 
     def write(self, rows_by_table: Mapping[str, Rows]) -> None:
         """Write the rows of every table, then what follows from the field values, then the refused rows."""
@@ -35,6 +38,8 @@ class SliceWriter:
             rows = rows_by_table.get(source.target)
             if rows:
                 self._write_source(source, rows)
+        if self.touched:
+            self._derive_subjects()
         if self.rejects:
             self._merge("quarantine", quarantine_frame(self.rejects, self.now))
 
@@ -47,19 +52,17 @@ class SliceWriter:
         good = with_times(source, self._checked(source.target, key, frame))
         if good.is_empty():
             return
+        bounds = None
         if source.target == "field_values":
-            self._append_values(good)
-        else:
-            self._merge(source.target, good)
+            bounds = {"low": good["value_id"].min(), "high": good["value_id"].max()}
+        if source.target in _SUBJECTS:
+            self.touched.append(good[_SUBJECTS[source.target]])
+        self._merge(source.target, good, bounds)
 
-    def _append_values(self, values: pl.DataFrame) -> None:
-        """Append to the ledger and bring the tables that derive from it up to date, for the touched subjects."""
-        bounds = {"low": values["value_id"].min(), "high": values["value_id"].max()}
-        self._merge("field_values", values, bounds)
-        self.lake.register("incoming_values", values)
-        self.lake.register("touched", values.select("subject_key").unique())
-        links = self.lake.execute(sql("project_contact_company")).pl()
-        self._derive("contact_company", "contact_key", links)
+    def _derive_subjects(self) -> None:
+        """Bring people and companies up to date, where new values or edges touch them."""
+        touched = pl.concat([keys.rename("subject_key") for keys in self.touched]).unique()
+        self.lake.register("touched", touched.to_frame())
         self.lake.execute(sql("project_best_values"))
         self._derive("companies", "subject_key", self.lake.execute(sql("project_companies")).pl())
         self._derive("contacts", "subject_key", self.lake.execute(sql("project_contacts")).pl())

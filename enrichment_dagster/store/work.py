@@ -28,6 +28,7 @@ from enrichment_dagster.ports import (
 )
 from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
+from enrichment_dagster.store.edges import store_edges
 from enrichment_dagster.store.own_writes import confirm, note
 from enrichment_dagster.store.pending import register_waiters
 from enrichment_dagster.store.prepared import Change, insertion_of_new
@@ -250,6 +251,7 @@ def _conclude(connection: Connection, conclusion: _Conclusion) -> LeaseLost | No
     rev, now_ms = next_rev(connection), to_ms(conclusion.finished_at)
     for table, rows in _result_rows(conclusion.enrichments, rev, now_ms):
         insertion_of_new(table).run(connection, rows)
+    store_edges(connection, conclusion.enrichments, rev)
     _FINISH.run(connection, [_finished(item, lease, now_ms, rev) for item in conclusion.enrichments])
     awaited = [(attempt, item.item.work_id) for item in conclusion.enrichments for attempt in item.awaits]
     if awaited:

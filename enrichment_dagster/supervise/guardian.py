@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 _LOOK_SECONDS = 2.0
 _GRACE_SECONDS = 8.0
@@ -36,9 +37,33 @@ def end_groups(groups: set[int], grace_seconds: float = _GRACE_SECONDS) -> None:
     """Ask all processes of the groups to end, and end what is left after the grace."""
     _signal_all(groups, signal.SIGTERM)
     give_up = time.monotonic() + grace_seconds
-    while any(group_lives(group) for group in groups) and time.monotonic() < give_up:
+    while at_work(groups) and time.monotonic() < give_up:
         time.sleep(_PAUSE_SECONDS)
     _signal_all(groups, signal.SIGKILL)
+
+
+def at_work(groups: set[int]) -> bool:
+    """Say whether any process of the groups has not ended.
+
+    One that has ended is there until its parent takes note, and an orphan's may be slow at it (the first process of a
+    container, say). Where the system has no list of processes in ``/proc``, such a one is waited for.
+    """
+    left = {group for group in groups if group_lives(group)}
+    if not left or not os.path.isdir("/proc/self"):
+        return bool(left)
+    return any(group in left and state not in "ZX" for group, state in _processes())
+
+
+def _processes() -> Iterator[tuple[int, str]]:
+    """Yield the group and the state of every process."""
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                    state, _parent, group = file.read().rpartition(")")[2].split()[:3]
+            except OSError:  # it is gone by now
+                continue
+            yield int(group), state
 
 
 def _signal_all(groups: set[int], number: signal.Signals) -> None:

@@ -21,7 +21,7 @@ from enrichment_dagster.supervise.process import (
 )
 
 Tell = Callable[[str], None]
-_RUN_NICENESS = 5
+_RUN_NICENESS = 10
 _POLL_SECONDS = 0.25
 _LOG_LINES = 8
 
@@ -120,10 +120,12 @@ class Supervisor:
             raise ConfigurationError(taken)
 
     def _start_all(self, workspace: Path) -> None:
-        if self._sandbox:
-            self._start(self._sandbox_spec())
+        emulators = [self._sandbox_spec()] if self._sandbox else []
+        for spec in emulators:
+            self._launch(spec)
         # Two processes that create Dagster's SQLite files at once collide: create them before anyone starts.
         self._run_once("-m", "enrichment_dagster.supervise.prepare")
+        self._await(emulators)
         first = [self._code_server(), self._gateway()]
         for spec in first:
             self._launch(spec)
@@ -132,10 +134,6 @@ class Supervisor:
         for spec in second:
             self._launch(spec)
         self._await(second)
-
-    def _start(self, spec: ProcessSpec) -> None:
-        self._launch(spec)
-        self._await([spec])
 
     def _launch(self, spec: ProcessSpec) -> None:
         process = self.processes[spec.name] = SupervisedProcess(spec)

@@ -29,7 +29,15 @@ NOT_RUN = {
 }
 """First lines of blocks that are not run, each with its reason."""
 
-MAY_BE_EMPTY = ("FROM quarantine", "FROM dead_letters", "FROM field_alternatives", "FROM account_people", "FROM loops")
+MAY_BE_EMPTY = (
+    "FROM quarantine",
+    "FROM dead_letters",
+    "FROM field_alternatives",
+    "FROM account_people",
+    "FROM loops",
+    "FROM org_chart",
+    "FROM contact_company AS was",
+)
 
 
 def runnable(document: Path) -> list[Block]:

@@ -30,6 +30,7 @@ from enrichment_dagster.sandbox.traffic import LeadSent, LeadTraffic, TrafficCon
 from enrichment_dagster.settings import Settings, load_settings
 from enrichment_dagster.supervise.environment import Ports, sandbox_variables
 from enrichment_dagster.supervise.guard import Guard
+from enrichment_dagster.supervise.guardian import at_work
 
 ROOT = Path(__file__).parents[2]
 CRMS = ("hubspot.", "salesforce.")
@@ -115,9 +116,7 @@ class Stack:
 
     def processes(self) -> list[psutil.Process]:
         """Return everything below the supervisor."""
-        with suppress(psutil.NoSuchProcess):
-            return psutil.Process(self.up.pid).children(recursive=True)
-        return []
+        return _below(self.up.pid)
 
     def find(self, name: str) -> psutil.Process | None:
         """Return the process of a name; ``run`` is a run that is at work."""
@@ -354,17 +353,28 @@ def wait_for_words(up: subprocess.Popen[bytes], log: Path, words: str, seconds: 
     wait_for(f"enrichment up says {words!r}", seconds, said)
 
 
-def end(up: subprocess.Popen[bytes], seconds: float = 40.0) -> None:
-    """End the supervisor in good order, then by force whatever it left."""
-    children: list[psutil.Process] = []
-    with suppress(psutil.NoSuchProcess):
-        children = psutil.Process(up.pid).children(recursive=True)
-    up.terminate()
-    try:
-        up.wait(seconds)
-    except subprocess.TimeoutExpired:
+def end(up: subprocess.Popen[bytes]) -> None:
+    """End the supervisor and all below it by force, unless it has ended: in good order they take up to nine seconds."""
+    if up.poll() is None:
+        up.send_signal(signal.SIGSTOP)  # or it might just be starting something
+        groups = _groups_of(_below(up.pid)) - {os.getpgrp()}
         up.kill()
+        for group in groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
         up.wait()
-    for child in children:
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
+        wait_for("the end of all that was killed", 15, lambda: not at_work(groups))
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def _groups_of(processes: list[psutil.Process]) -> set[int]:
+    groups = set()
+    for process in processes:
+        with suppress(ProcessLookupError):
+            groups.add(os.getpgid(process.pid))
+    return groups

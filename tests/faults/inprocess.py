@@ -107,19 +107,26 @@ class Pipeline:
         """Record events as intake does; False marks one that was there already."""
         return asyncio.run(self.journal.append(events))
 
-    def enrich(self) -> BatchReport:
+    def receive_event(self, event_type: str, subject: RecordRef, **attributes: Any) -> None:
+        """Take an event of any type that happens now."""
+        now = datetime.now(UTC)
+        key = dedup_key("test", event_type, subject.key, now.isoformat())
+        event = Event(event_id(key), key, event_type, "test", subject, now, now, attributes=attributes)
+        asyncio.run(self.journal.append([event]))
+
+    def enrich(self, event_type: str = LANE) -> BatchReport:
         """Do what a tick and the first step of a run do."""
         total = BatchReport()
-        for batch_id in self.assign():
-            total.add(enrich_batch(self.settings, self.stores, LANE, batch_id, self._owner()))
+        for batch_id in self.assign(event_type=event_type):
+            total.add(enrich_batch(self.settings, self.stores, event_type, batch_id, self._owner()))
         return total
 
-    def assign(self, max_batch: int = 500) -> list[str]:
+    def assign(self, max_batch: int = 500, event_type: str = LANE) -> list[str]:
         """Do what ticks do: put all that is due into batches."""
         dispatch, batch_ids = self.stores.dispatch(), []
         dispatch.pump()
-        while groups := dispatch.due_groups(LANE, max_batch):
-            batch = dispatch.assign(LANE, groups[0], max_batch)
+        while groups := dispatch.due_groups(event_type, max_batch):
+            batch = dispatch.assign(event_type, groups[0], max_batch)
             if batch is not None:  # None: all of them end here, as skipped
                 batch_ids.append(batch.batch_id)
         return batch_ids
@@ -128,9 +135,9 @@ class Pipeline:
         """Do what the second step of a run does."""
         return deliver_owed(self.settings, self.stores, self._owner())
 
-    def run(self) -> BatchReport:
+    def run(self, event_type: str = LANE) -> BatchReport:
         """Enrich what is due and write it back."""
-        report = self.enrich()
+        report = self.enrich(event_type)
         self.deliver()
         return report
 
@@ -142,9 +149,7 @@ class Pipeline:
 
     def fields(self, ref: RecordRef) -> dict[str, Any]:
         """Return the CRM record as it is."""
-        state = self.sandbox.state
-        store = state.hubspot if ref.system == "hubspot" else state.salesforce
-        return dict(store.records[ref.record_id].fields)
+        return dict(self.sandbox.state.stores[ref.system, ref.object_type].records[ref.record_id].fields)
 
     def works(self, ref: RecordRef) -> list[Any]:
         """Return the work on a record, the event first."""

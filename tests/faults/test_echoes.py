@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 from inprocess import LANE, Pipeline, quick, running_pipeline
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from support.gateway import serve_in_thread
 
 from enrichment_dagster.clock import SystemClock
 from enrichment_dagster.composition import open_warehouse, project
 from enrichment_dagster.domain.echoes import CAUSALITY_DEPTH, OWN_WRITE
+from enrichment_dagster.domain.edges import ASSOCIATION_REMOVED
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.keys import dedup_key, event_id
 from enrichment_dagster.domain.triggers import UNSUPPORTED
@@ -31,7 +32,7 @@ from enrichment_dagster.gateway.deps import GatewayDeps, Limits
 from enrichment_dagster.intake.registry import build_senders
 from enrichment_dagster.sandbox.config import SandboxConfig
 from enrichment_dagster.sandbox.echo import DELIVERY, EchoTarget
-from enrichment_dagster.store.tables import own_writes, work
+from enrichment_dagster.store.tables import outbox, own_writes, work
 from enrichment_dagster.supervise.environment import Ports, sandbox_variables
 
 LEADS = int(os.environ.get("ENRICHMENT_TEST_ECHO_LEADS", "200"))
@@ -99,7 +100,7 @@ def by_record(writes: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def change_event(record_id: str, source: str, **attributes: Any) -> Event:
+def change_event(record_id: str, source: str, object_type: str = "lead", **attributes: Any) -> Event:
     """An event of a lead that happens now, and that would be enriched."""
     now = datetime.now(UTC)
     key = dedup_key(source, record_id, str(now), str(attributes))
@@ -108,7 +109,7 @@ def change_event(record_id: str, source: str, **attributes: Any) -> Event:
         dedup_key=key,
         event_type=LANE,
         source=source,
-        subject=RecordRef("salesforce", "lead", record_id),
+        subject=RecordRef("salesforce", object_type, record_id),
         occurred_at=now,
         received_at=now,
         attributes=attributes,
@@ -223,3 +224,71 @@ def test_a_flow_that_fires_on_every_update_is_stopped_after_one_round(tmp_path: 
             found = [row for row in works_after(pipeline, 0) if row["subject_id"] == lead.record_id]
             assert [(row["reason"], row["depth"]) for row in found] == [("", 0), ("", 1), (CAUSALITY_DEPTH, 2)]
         assert pipeline.stores.loops().refused(DAY) == 3
+
+
+def no_waiting(config: dict[str, Any]) -> None:
+    """Every event has its turn at once."""
+    quick(config)
+    for name in ("contact_associated", "data_quality"):
+        config["event_types"][name]["policy"].update(debounce_seconds=0, cooldown_seconds=0)
+
+
+def after_job_change(pipeline: Pipeline) -> list[Any]:
+    """Pump what came back and return its work; none of it may start anything."""
+    assert pipeline.run("contact_associated").outcomes.total() == 0
+    return [row for row in works_after(pipeline, 0) if row["event_type"] == "contact_associated"]
+
+
+def test_a_contact_that_we_moved_to_another_company_starts_nothing(tmp_path: Path) -> None:
+    """HubSpot reports the association while ours is half written, and once more when it is complete."""
+    with running_pipeline(tmp_path, no_waiting) as pipeline:
+        pipeline.faults(**{"*": {"latency": 0}})
+        state = pipeline.sandbox.state
+        old, new = (state.accounts.companies["hubspot", index] for index in (3, 0))
+        record = state.hubspot.create({"email": "dana.reyes@northwind-parts.com"})
+        state.links.put("contact", record.id, old)
+        contact = RecordRef("hubspot", "contact", record.id)
+        pipeline.receive_event("data_quality", contact, problem="job_change")
+        pipeline.faults(**{"*": {"latency": 0}, "hubspot__contact_association_label": {"error_rate": 1}})
+        with echoing(pipeline):
+            pipeline.run("data_quality")
+        assert state.links.primary("contact", contact.record_id) == old
+        found = after_job_change(pipeline)
+        assert [(row["attributes"]["company_id"], row["reason"]) for row in found] == [(new, OWN_WRITE)]
+
+        pipeline.faults(**{"*": {"latency": 0}})
+        with pipeline.stores.ops.write() as connection:
+            connection.execute(update(outbox).values(next_at_ms=0))
+        with echoing(pipeline):
+            pipeline.deliver()
+        assert state.links.primary("contact", contact.record_id) == new
+        told = {(row["attributes"]["company_id"], row["reason"]) for row in after_job_change(pipeline)}
+        assert told == {(new, OWN_WRITE), (old, ASSOCIATION_REMOVED)}
+        (cause,) = (row for row in works_after(pipeline, 0) if row["event_type"] == "data_quality")
+        caused = {row["caused_by"] for row in after_job_change(pipeline) if row["reason"] == OWN_WRITE}
+        assert caused == {cause["event_id"]}
+
+
+def test_an_account_that_we_gave_to_a_salesforce_contact_is_known_again(tmp_path: Path) -> None:
+    """Its change data feed reports the id, which the owed delivery did not know yet; a person's later choice counts."""
+    with running_pipeline(tmp_path, no_waiting) as pipeline:
+        pipeline.faults(**{"*": {"latency": 0}})
+        state = pipeline.sandbox.state
+        old, new, other = (state.accounts.companies["salesforce", index] for index in (3, 0, 5))
+        record = state.stores["salesforce", "contact"].create(
+            {"Email": "dana.reyes@northwind-parts.com", "AccountId": old}
+        )
+        contact = RecordRef("salesforce", "contact", record.id)
+        pipeline.receive_event("data_quality", contact, problem="job_change")
+        pipeline.run("data_quality")
+        assert record.fields["AccountId"] == new
+        events = [
+            change_event(
+                record.id, "salesforce_cdc", contact.object_type, changeType="UPDATE", changed={"AccountId": account}
+            )
+            for account in (new, other)
+        ]
+        pipeline.append(events)
+        pipeline.stores.dispatch().pump()
+        reasons = {row["event_id"]: row["reason"] for row in works_after(pipeline, 1)}
+        assert [reasons[event.event_id] for event in events] == [OWN_WRITE, ""]

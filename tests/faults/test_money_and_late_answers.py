@@ -9,7 +9,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
@@ -47,11 +46,26 @@ def with_phones(config: dict[str, Any]) -> None:
         provider["timeout_seconds"] = 20
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    """An installation of the test's own: phones of another test's leads would come at any moment."""
-    with running_stack(tmp_path, change=with_phones) as found:
+@pytest.fixture(scope="module")
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("money"), change=with_phones) as found:
         yield found
+
+
+@pytest.fixture
+def stack(shared_stack: Stack) -> Stack:
+    """The installation once nothing of another test's leads is on its way: their phones come seconds later."""
+    shared_stack.settle(60)
+    wait_for("the phones of other leads, and all that follows", 60, lambda: not on_the_way(shared_stack))
+    return shared_stack
+
+
+def on_the_way(stack: Stack) -> int:
+    """Answers that are waited for, and work that is to be done."""
+    waiting = select(func.count()).where(pending_answers.c.state == "waiting")
+    to_do = select(func.count()).where(work.c.state != "done")
+    with stack.stores.ops.read() as connection:
+        return sum(int(connection.execute(counted).scalar_one()) for counted in (waiting, to_do))
 
 
 @pytest.fixture(scope="module")

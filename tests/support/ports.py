@@ -15,7 +15,7 @@ from support.clock import ManualClock
 
 from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import Event, RecordRef
-from enrichment_dagster.domain.fields import FieldValue
+from enrichment_dagster.domain.fields import FIELDS, FieldValue
 from enrichment_dagster.domain.keys import domain_subject, email_subject
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.domain.routing import RoutingDecision
@@ -45,6 +45,7 @@ from enrichment_dagster.ports import (
     RecordUpdate,
     Refused,
     RoutingConclusion,
+    Search,
     Settlement,
     WritePlan,
     WriteRecord,
@@ -198,10 +199,12 @@ class ScriptedCrm:
     write_failures: dict[RecordRef, CrmFailure] = field(default_factory=dict)
     down: Exception | None = None
     down_for_writes: Exception | None = None
+    down_for_searches: Exception | None = None
     clock: ManualClock | None = None
     read_seconds: float = 0.0
     reads: list[tuple[list[RecordRef], list[str]]] = field(default_factory=list)
     written: list[RecordUpdate] = field(default_factory=list)
+    searches: list[tuple[Search, list[str]]] = field(default_factory=list)
 
     async def read(
         self, refs: Sequence[RecordRef], properties: Sequence[str]
@@ -218,6 +221,20 @@ class ScriptedCrm:
             for ref in refs
         }
 
+    async def find(
+        self, search: Search, values: Sequence[str], properties: Sequence[str]
+    ) -> Mapping[str, Sequence[CrmRecord]]:
+        self.searches.append((search, list(values)))
+        await asyncio.sleep(0)
+        if self.down or self.down_for_searches:
+            raise self.down or self.down_for_searches
+        of_kind = {ref: held for ref, held in self.records.items() if ref.object_type == search.object_type}
+        found = {
+            value: [CrmRecord(r, dict(h)) for r, h in of_kind.items() if value in (h.get(n) for n in search.properties)]
+            for value in values
+        }
+        return {value: records for value, records in found.items() if records}
+
     async def write(self, updates: Sequence[RecordUpdate]) -> Mapping[RecordRef, CrmFailure | None]:
         await asyncio.sleep(0)
         if self.down_for_writes:
@@ -231,7 +248,10 @@ class ScriptedCrm:
 
 @dataclass
 class PlainMapper:
-    """Our names with a ``p_`` before them; written without the product's mapper."""
+    """Our names with a ``p_`` before them; written without the product's mapper.
+
+    Records of people and deals hold their company's id in ``link``, if companies are among the ``kinds``.
+    """
 
     kinds: tuple[tuple[str, str], ...] = (("hubspot", "contact"),)
     poison: RecordRef | None = None
@@ -239,11 +259,25 @@ class PlainMapper:
     def knows(self, ref: RecordRef) -> bool:
         return (ref.system, ref.object_type) in self.kinds
 
+    def link(self, ref: RecordRef) -> str | None:
+        return "link" if (ref.system, "company") in self.kinds and ref.object_type != "company" else None
+
+    def company(self, ref: RecordRef, company_id: Any) -> RecordRef | None:
+        found = RecordRef(ref.system, "company", str(company_id or ""))
+        return found if company_id and self.knows(found) else None
+
+    def searches(self, system: str, subject: RecordRef) -> Sequence[Search]:
+        kind, name = ("company", "company_domain") if subject.system == "account" else ("contact", subject.object_type)
+        return [Search(kind, subject.object_type, (f"p_{name}",))] if (system, kind) in self.kinds else []
+
     def properties(self, ref: RecordRef) -> Sequence[str]:
-        return [f"p_{name}" for name in ("email", "title", "company_name", "employees")]
+        return [f"p_{name}" for name in ("email", "title", "company_name", "company_domain", "employees")]
 
     def known(self, ref: RecordRef, properties: Mapping[str, Any]) -> Mapping[str, Any]:
         return {name.removeprefix("p_"): value for name, value in properties.items() if value and name[:2] == "p_"}
+
+    def blank(self, ref: RecordRef, properties: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset(FIELDS) - set(self.known(ref, properties))
 
     def standing(self, ref: RecordRef, properties: Mapping[str, Any]) -> Standing:
         return Standing(str(properties.get("status") or ""), bool(properties.get("opted_out")))
@@ -252,6 +286,8 @@ class PlainMapper:
         return {f"p_{name}": value for name, value in values.items()}
 
     def status(self, ref: RecordRef, outcome: Outcome, missing: Sequence[str], at: datetime) -> Mapping[str, Any]:
+        if ref.object_type == "deal":
+            return {}
         return {"status": str(outcome), "missing": ",".join(missing)}
 
     def routing(self, ref: RecordRef, decision: RoutingDecision) -> Mapping[str, Any]:
@@ -369,7 +405,7 @@ class NotingRoutingStore:
             raise self.failure
         self.batches.append(len(conclusions))
         self.conclusions += conclusions
-        self.work.outbox += [item.enrichment.outbox for item in conclusions if item.enrichment.outbox]
+        self.work.outbox += [entry for item in conclusions for entry in item.enrichment.owed]
 
     async def release(self, event_ids: Sequence[str], at: datetime) -> None:
         if self.failure:

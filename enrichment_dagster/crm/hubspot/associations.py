@@ -58,7 +58,9 @@ def _is_primary(item: Mapping[str, Any]) -> bool:
 
 
 async def associate(calls: HubSpotCalls, ref: RecordRef, company_id: Any) -> CrmFailure | None:
-    """Make a company the primary one of a record; what it was associated with before stays. Harmless to repeat.
+    """Make a company the primary one of a record. Harmless to repeat.
+
+    What it was associated with before stays, without the label: who worked where is history, for people to remove.
 
     Raises:
         CrmError: HubSpot as a whole did not answer.

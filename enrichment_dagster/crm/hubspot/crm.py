@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from enrichment_dagster.clock import Clock
 from enrichment_dagster.crm.batches import BatchRefusedError, Limits, Results, read_all, write_all
 from enrichment_dagster.crm.hubspot.associations import associate, read_companies
 from enrichment_dagster.crm.hubspot.calls import PATHS, HubSpotCalls, results_of
@@ -34,8 +35,8 @@ class HubSpotCrm:
 
     system = "hubspot"
 
-    def __init__(self, client: RemoteClient, timeout_seconds: float) -> None:
-        self._calls = HubSpotCalls(client, timeout_seconds)
+    def __init__(self, client: RemoteClient, timeout_seconds: float, clock: Clock) -> None:
+        self._calls = HubSpotCalls(client, timeout_seconds, clock)
 
     async def read(
         self, refs: Sequence[RecordRef], properties: Sequence[str]
@@ -101,10 +102,15 @@ class HubSpotCrm:
     async def _add_companies(
         self, object_type: str, found: dict[str, Mapping[str, Any]], properties: Sequence[str]
     ) -> None:
-        """Add each record's company to its properties, if it is asked for."""
+        """Add each record's company to its properties, if it is asked for. Without the right to know, it has none."""
         if HUBSPOT_COMPANY not in properties or not found:
             return
-        companies = await read_companies(self._calls, object_type, list(found))
+        try:
+            companies = await read_companies(self._calls, object_type, list(found))
+        except CrmError as error:
+            if error.reason != "forbidden":
+                raise
+            companies = {}
         for record_id, item in found.items():
             if isinstance(item.get("properties"), dict):
                 linked = {**item["properties"], HUBSPOT_COMPANY: companies.get(record_id)}

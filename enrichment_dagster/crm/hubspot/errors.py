@@ -21,7 +21,9 @@ _CATEGORIES: Mapping[str, tuple[str, bool]] = {
 _NO_SUCH_PROPERTY = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
 _REFUSED_FOR_CONTENT = frozenset({400, 404, 409, 422})  # with a category: something in the batch is at fault
 _THROTTLED, _LOCKED = 429, 423
+_SECOND = 1.0
 _DAILY_WAIT, _ROLLING_WAIT, _LOCKED_WAIT = 3_600.0, 10.0, 2.0  # seconds, where HubSpot names none
+_POLICY_WAITS: Mapping[str, float] = {"DAILY": _DAILY_WAIT, "SECONDLY": _SECOND}
 
 
 def failure_of(error: Mapping[str, Any], client: RemoteClient) -> CrmFailure:
@@ -69,10 +71,12 @@ def refused(reply: Reply, client: RemoteClient) -> CrmError | BatchRefusedError:
 
 def _as_a_whole(reply: Reply, body: Mapping[str, Any], client: RemoteClient) -> CrmError:
     plain = client.refusal(reply)
-    daily = reply.status == _THROTTLED and body.get("policyName") == "DAILY"
+    policy = str(body.get("policyName")) if reply.status == _THROTTLED else ""
+    daily = policy == "DAILY"
     wait = plain.retry_after_seconds
     if wait is None:
-        wait = _DAILY_WAIT if daily else {_THROTTLED: _ROLLING_WAIT, _LOCKED: _LOCKED_WAIT}.get(reply.status)
+        usual = {_THROTTLED: _ROLLING_WAIT, _LOCKED: _LOCKED_WAIT}.get(reply.status)
+        wait = _POLICY_WAITS.get(policy, usual)
     return CrmError(
         "daily_limit" if daily else plain.reason,
         plain.detail,
@@ -80,3 +84,9 @@ def _as_a_whole(reply: Reply, body: Mapping[str, Any], client: RemoteClient) -> 
         http_status=reply.status,
         retry_after_seconds=wait,
     )
+
+
+def is_of_a_second(error: CrmError) -> bool:
+    """Say whether a limit was hit that the next second lifts."""
+    wait = error.retry_after_seconds
+    return error.http_status == _THROTTLED and wait is not None and wait <= _SECOND

@@ -57,7 +57,7 @@ async def _by_search(calls: HubSpotCalls, search: Search, values: Sequence[str],
     for part in fitting(values, lambda value: _length(search, value), room, _MOST_IN_SEARCH):
         after = "0"
         for _ in range(_MOST_PAGES):
-            answer = await calls.post(path, _body(search, part, properties, after))
+            answer = await calls.search(path, _body(search, part, properties, after))
             found += results_of(answer)
             after = _next_page(answer)
             if not after:

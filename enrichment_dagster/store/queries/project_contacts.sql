@@ -1,8 +1,14 @@
 WITH linked AS (
-    SELECT contact_key AS subject_key, substr(arg_max(company_key, last_value_id), length('domain:') + 1) AS company_domain
+    -- Of several companies the one that was seen last; of two seen at once the one whose values were stored with theirs.
+    SELECT contact_key AS subject_key, substr(company_key, length('domain:') + 1) AS company_domain
     FROM contact_company
-    WHERE contact_key IN (SELECT subject_key FROM touched)
-    GROUP BY contact_key
+    WHERE
+        contact_key IN (SELECT subject_key FROM touched)
+        AND starts_with(company_key, 'domain:')
+        AND ended_at IS NULL
+    QUALIFY row_number() OVER (
+        PARTITION BY contact_key ORDER BY last_seen_at DESC, kind = 'employed' DESC, company_key
+    ) = 1
 ),
 filled AS (
     SELECT

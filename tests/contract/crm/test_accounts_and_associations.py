@@ -3,6 +3,7 @@
 import pytest
 from support.remote import settings_for
 
+from enrichment_dagster.clock import SystemClock
 from enrichment_dagster.crm.mapper import ConfiguredMapper
 from enrichment_dagster.crm.mapping import plan_write
 from enrichment_dagster.crm.registry import build_crms
@@ -34,7 +35,7 @@ VALUES = {
 @pytest.fixture(scope="module")
 def sandbox():
     plan = parse_plan({"endpoints": {"*": {"latency": 0}}})
-    with running_sandbox(SandboxConfig(people=40, companies=12, faults=plan)) as running:
+    with running_sandbox(SandboxConfig(people=40, companies=12, faults=plan, searches_per_second=1_000)) as running:
         yield running
 
 
@@ -52,7 +53,7 @@ def mapper(settings):
 @pytest.fixture
 async def crm(settings, system):
     async with RemoteClients() as clients:
-        yield build_crms(settings, clients)[system]
+        yield build_crms(settings, clients, SystemClock())[system]
 
 
 @pytest.fixture
@@ -192,3 +193,20 @@ async def test_many_are_found_in_few_calls(crm, mapper, sandbox, system):
     found = await crm.find(mapper.searches(system, RecordRef("person", "email", "x"))[0], values, [name])
     assert list(found) == values
     assert sandbox.state.counters.as_data()["total"] - before <= 7
+
+
+@pytest.mark.parametrize("system", ["hubspot"])
+async def test_a_hundred_numbers_are_searched_for_without_a_refusal(system):
+    """Each takes so many forms that only a few fit into a request; HubSpot takes five requests a second."""
+    plan = parse_plan({"endpoints": {"*": {"latency": 0}}})
+    with running_sandbox(SandboxConfig(people=1, companies=1, faults=plan)) as sandbox:
+        settings = settings_for(sandbox.url, by_path=True)
+        numbers = [f"+1415555{number:04}" for number in range(100)]
+        records = [sandbox.state.hubspot.create({"phone": number}).id for number in numbers]
+        search = ConfiguredMapper(settings.config.crm).searches(system, RecordRef("person", "phone", "x"))[0]
+        async with RemoteClients() as clients:
+            found = await build_crms(settings, clients, SystemClock())[system].find(search, numbers, [])
+        assert [[one.ref.record_id for one in found[number]] for number in numbers] == [[one] for one in records]
+        counted = sandbox.state.counters.as_data()
+        assert counted["statuses"]["hubspot.contact_search"].keys() == {"200"}
+        assert counted["calls"]["hubspot.contact_search"] > 5

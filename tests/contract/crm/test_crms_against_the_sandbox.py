@@ -3,6 +3,7 @@
 import pytest
 from support.remote import settings_for
 
+from enrichment_dagster.clock import SystemClock
 from enrichment_dagster.crm.mapping import from_properties, plan_write, to_properties
 from enrichment_dagster.crm.registry import build_crms
 from enrichment_dagster.domain.event import RecordRef
@@ -40,7 +41,7 @@ def settings(sandbox):
 @pytest.fixture
 async def crm(settings, system):
     async with RemoteClients() as clients:
-        yield build_crms(settings, clients)[system]
+        yield build_crms(settings, clients, SystemClock())[system]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from support.clock import ManualClock
 from support.loopback import Act, loopback, reply, sample
 from support.remote import (
     FAULTS,
@@ -79,7 +80,7 @@ async def vendor():
 @pytest.fixture
 async def crms(vendor):
     async with RemoteClients() as clients:
-        yield build_crms(settings_for(vendor.url), clients)
+        yield build_crms(settings_for(vendor.url), clients, ManualClock())
 
 
 @pytest.fixture
@@ -159,7 +160,7 @@ async def test_refusals_in_plain_text(crm, case, way, status, reason):
 @every_crm
 async def test_a_refused_connection_is_surely_unsent(system, case):
     async with RemoteClients() as clients:
-        crm = build_crms(settings_for("http://127.0.0.1:1"), clients)[system]
+        crm = build_crms(settings_for("http://127.0.0.1:1"), clients, ManualClock())[system]
         error = await failure(crm, READ, *case.refs)
     assert (error.reason, error.transient, error.maybe_sent) == ("connect", True, False)
 
@@ -243,5 +244,5 @@ async def test_what_was_read_before_the_crm_went_down_is_kept(crm, case):
 def test_all_missing_secrets_are_told():
     settings = settings_for("http://127.0.0.1:1", HUBSPOT_ACCESS_TOKEN="", SALESFORCE_CLIENT_SECRET=" ")
     with pytest.raises(ConfigurationError) as caught:
-        build_crms(settings, RemoteClients())
+        build_crms(settings, RemoteClients(), ManualClock())
     assert len(caught.value.problems) == 2

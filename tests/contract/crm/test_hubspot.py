@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.clock import ManualClock
 from support.loopback import loopback, reply, sample
 from support.remote import settings_for
 
@@ -26,9 +27,14 @@ async def vendor():
 
 
 @pytest.fixture
-async def hubspot(vendor):
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+async def hubspot(vendor, clock):
     async with RemoteClients() as clients:
-        yield build_crms(settings_for(vendor.url), clients)["hubspot"]
+        yield build_crms(settings_for(vendor.url), clients, clock)["hubspot"]
 
 
 async def test_documented_read(hubspot, vendor):
@@ -129,6 +135,7 @@ async def test_batches_hold_a_hundred_and_a_record_once(hubspot, vendor):
         (423, {}, "locked", True, 2),
         (429, {"policyName": "DAILY"}, "daily_limit", True, 3600),
         (429, {"policyName": "TEN_SECONDLY_ROLLING"}, "throttled", True, 10),
+        (429, {"policyName": "SECONDLY"}, "throttled", True, 1),
         (477, {}, "migrating", True, None),
         (521, {}, "unavailable", True, None),
         (523, {}, "unavailable", True, None),
@@ -200,6 +207,12 @@ class TestAssociations:
             await hubspot.read([DANA], ["@company"])
         assert (caught.value.reason, caught.value.transient) == ("throttled", True)
 
+    async def test_without_the_right_to_read_associations_contacts_have_none(self, hubspot, vendor):
+        contacts = reply(200, {"results": [{"id": DANA.record_id, "properties": {"email": "a@b.example"}}]})
+        vendor.answer(contacts, reply(403, {"category": "MISSING_SCOPES", "message": "no"}))
+        record = (await hubspot.read([DANA], ["email", "@company"]))[DANA]
+        assert record.properties == {"email": "a@b.example", "@company": None}
+
     async def test_documented_write(self, hubspot, vendor):
         vendor.answer(reply(200, {"status": "COMPLETE", "results": []}), reply(201, {"labels": ["Primary"]}))
         assert await hubspot.write([RecordUpdate(DANA, {"@company": "7654321"})]) == {DANA: None}
@@ -269,6 +282,36 @@ class TestFinding:
         await hubspot.find(Search("company", "domain", ("domain",)), domains, [f"property_{n}" for n in range(40)])
         assert max(len(seen.body) for seen in vendor.requests) <= 3_000
         assert len(vendor.requests) < 40
+
+    COMPANIES = Search("company", "domain", ("domain",))
+    BUSY = staticmethod(reply(429, {"policyName": "SECONDLY", "message": "You have reached your secondly limit."}))
+
+    async def test_searches_keep_their_distance_and_the_first_one_goes_at_once(self, hubspot, vendor, clock):
+        vendor.answer(reply(200, {"results": []}))
+        begun = clock.monotonic()
+        await hubspot.find(self.COMPANIES, ["acme.com"], [])
+        assert clock.slept == []
+        await hubspot.find(self.COMPANIES, [f"a-rather-long-domain-number-{n}.example" for n in range(200)], [])
+        assert len(vendor.requests) > 5
+        assert clock.monotonic() - begun == pytest.approx((len(vendor.requests) - 1) / 4)
+
+    async def test_where_others_have_used_up_the_second_the_next_one_is_waited_for(self, hubspot, vendor, clock):
+        found = {"results": [{"id": "9", "properties": {"domain": "acme.com"}}]}
+        vendor.answer(self.BUSY, self.BUSY, reply(200, found))
+        assert [*await hubspot.find(self.COMPANIES, ["acme.com"], [])] == ["acme.com"]
+        assert clock.slept == [1, 1]
+
+    async def test_that_is_not_waited_for_for_ever(self, hubspot, vendor):
+        vendor.answer(self.BUSY)
+        with pytest.raises(CrmError) as caught:
+            await hubspot.find(self.COMPANIES, ["acme.com"], [])
+        assert (caught.value.reason, caught.value.transient, len(vendor.requests)) == ("throttled", True, 4)
+
+    async def test_the_limit_of_ten_seconds_is_not_waited_for(self, hubspot, vendor):
+        vendor.answer(reply(429, {"policyName": "TEN_SECONDLY_ROLLING"}))
+        with pytest.raises(CrmError):
+            await hubspot.find(self.COMPANIES, ["acme.com"], [])
+        assert len(vendor.requests) == 1
 
     async def test_a_property_that_hubspot_does_not_know_is_said(self, hubspot, vendor):
         vendor.answer(reply(400, sample("hubspot-error-validation")))

@@ -5,6 +5,7 @@ import json
 from urllib.parse import quote_plus
 
 import pytest
+from support.clock import ManualClock
 from support.loopback import loopback, reply, sample
 from support.remote import SALESFORCE_TOKEN, assert_nothing_secret, settings_for, told
 
@@ -35,7 +36,7 @@ async def vendor():
 @pytest.fixture
 async def salesforce(vendor):
     async with RemoteClients() as clients:
-        yield build_crms(settings_for(vendor.url), clients)["salesforce"]
+        yield build_crms(settings_for(vendor.url), clients, ManualClock())["salesforce"]
 
 
 async def failure(call):

@@ -24,7 +24,7 @@ def sample() -> Callable[[str], Any]:
 
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[RunningSandbox]:
-    with running_sandbox(SandboxConfig(faults=parse_plan(NO_LATENCY))) as running:
+    with running_sandbox(SandboxConfig(faults=parse_plan(NO_LATENCY), searches_per_second=1_000)) as running:
         yield running
 
 

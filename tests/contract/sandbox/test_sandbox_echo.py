@@ -50,6 +50,30 @@ async def test_a_hundred_records_come_back_in_batches_of_a_hundred_events(client
     await client.counted("callbacks", {"hubspot.webhook": {"delivered": 2}})
 
 
+async def test_an_association_comes_back_once_for_each_side_and_type(client, receiver, told, sandbox):
+    made = await client.create("hubspot/contacts", person=0, associate=True)
+    old, new = made["company_id"], sandbox.state.accounts.companies["hubspot", 5]
+    await told()
+    of_contact = f"{CONTACTS}/{made['id']}/associations"
+    await client.call("PUT", f"{of_contact.replace('v3', 'v4')}/default/companies/{new}")
+    _, plain = await receiver.next()
+    await client.call("PUT", f"{of_contact.replace('v3', 'v4')}/companies/{new}", json=[{"associationTypeId": 1}])
+    _, primary = await receiver.next()
+
+    def sides(company):
+        return {("CONTACT_TO_COMPANY", int(made["id"]), company), ("COMPANY_TO_CONTACT", company, int(made["id"]))}
+
+    def told_of(events, **of):
+        wanted = [event for event in events if of.items() <= event.items()]
+        return {(event["associationType"], event["fromObjectId"], event["toObjectId"]) for event in wanted}
+
+    assert len(plain) == 2
+    assert told_of(plain, associationRemoved=False, isPrimaryAssociation=False) == sides(int(new))
+    assert len(primary) == 4
+    assert told_of(primary, associationRemoved=True, isPrimaryAssociation=True) == sides(int(old))
+    assert told_of(primary, associationRemoved=False, isPrimaryAssociation=True) == sides(int(new))
+
+
 async def test_without_a_target_nothing_is_told(client, receiver, told):
     await told()
     await client.call("PUT", "/_sandbox/hubspot/echo", json={})

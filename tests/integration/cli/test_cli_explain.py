@@ -228,6 +228,20 @@ async def test_no_values_hides_what_is_known_of_people(installation: Installatio
     assert hidden["deliveries"][0]["written"] == {"firstname": None, "enrichment_status": None}
 
 
+@pytest.mark.parametrize(
+    ("kind", "who", "shown"),
+    [("email", EMAIL, "person:email:j***@acme.com"), ("phone", "+14155550132", "person:phone:***")],
+)
+async def test_a_person_without_a_record_stays_unnamed(
+    installation: Installation, kind: str, who: str, shown: str
+) -> None:
+    event = await installation.receive(subject=RecordRef("person", kind, who))
+    await installation.enrich(event)
+    assert read(installation, event.event_id)["event"]["record"] == f"person:{kind}:{who}"
+    assert read(installation, event.event_id, "--no-values")["event"]["record"] == shown
+    assert [found["event_id"] for found in read(installation, f"person:{kind}:{who}")["events"]] == [event.event_id]
+
+
 async def test_the_keys_stay_as_scripts_know_them(installation: Installation) -> None:
     event = await installation.receive()
     await installation.enrich(event)

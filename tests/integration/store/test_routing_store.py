@@ -110,6 +110,14 @@ class TestEnd:
         rig.clock.advance(60)
         assert rig.assign() is None
 
+    async def test_what_it_cost_stands_once_with_the_routing(self, rig, gateway):
+        (event,) = await gateway.receive(1)
+        enrichment = gateway.found(event, goes_on=False)
+        await gateway.conclude(enrichment)
+        rows = gateway.row(event.event_id), gateway.row(f"{event.event_id}/routing")
+        assert [row["cost_micros"] for row in rows] == [0, enrichment.enrichment.cost_micros]
+        assert enrichment.enrichment.cost_micros > 0
+
     async def test_the_routing_is_kept_beside_the_event_and_is_no_event(self, rig, gateway):
         (event,) = await gateway.receive(1)
         await gateway.conclude(gateway.found(event))

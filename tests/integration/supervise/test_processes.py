@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from enrichment_dagster.supervise.guard import Guard
+from enrichment_dagster.supervise.guardian import end_groups, group_lives
 from enrichment_dagster.supervise.process import ProcessSpec, SupervisedProcess, http_ok, port_is_free, port_open
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -29,6 +30,7 @@ GUARDED = """
 import sys, time
 from pathlib import Path
 from enrichment_dagster.supervise.guard import Guard
+from enrichment_dagster.supervise.guardian import end_groups, group_lives
 from enrichment_dagster.supervise.process import ProcessSpec, SupervisedProcess
 guard = Guard()
 guard.start()
@@ -152,6 +154,17 @@ def test_a_fallen_guardian_is_replaced(tmp_path: Path, start: Callable[..., Supe
     guard.abandon()  # what the kernel does when a supervisor dies
     eventually("the new guardian ended everything", lambda: not process.is_alive() and gone(child))
     guard.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system does not tell who has ended")
+def test_nobody_waits_for_what_has_ended_and_is_not_reaped() -> None:
+    """Orphans belong to the first process of the machine or container, which may take its time: a stop must not."""
+    with subprocess.Popen([sys.executable, "-c", ""], start_new_session=True) as ended:
+        eventually("it has ended", lambda: gone(ended.pid))
+        assert group_lives(ended.pid), "its number is taken until somebody asks for its status"
+        begun = time.monotonic()
+        end_groups({ended.pid}, grace_seconds=60)
+        assert time.monotonic() - begun < 10
 
 
 def test_probes() -> None:

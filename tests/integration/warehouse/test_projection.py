@@ -15,7 +15,9 @@ from warehouse_rows import (
     attempt,
     change_event,
     contents,
+    edge,
     event,
+    insert_edges,
     insert_leads,
     lead,
     next_rev,
@@ -152,8 +154,10 @@ def test_people_companies_and_links_follow_from_the_ledger(
     ledger = ledger_of(leads)
     assert _wide(warehouse, "contacts") == subjects(ledger, Level.CONTACT)
     assert _wide(warehouse, "companies") == subjects(ledger, Level.COMPANY)
-    rows = warehouse.query("SELECT contact_key, company_key, last_event_id, last_value_id FROM contact_company").rows()
-    assert {(row[0], row[1]): (row[2], row[3]) for row in rows} == links(ledger)
+    rows = warehouse.query("SELECT contact_key, company_key, since, last_seen_at, last_event_id FROM contact_company")
+    assert {row[:2]: row[2:] for row in rows.rows()} == {
+        pair: (moment(since), moment(last), event_id) for pair, (since, last, event_id) in links(ledger).items()
+    }
 
 
 def test_provenance_names_where_each_value_came_from(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
@@ -276,15 +280,64 @@ def test_the_origin_is_found_behind_other_values(ops: Database, warehouse: Wareh
     assert row == ("CTO", "evt_1", moment(START_MS + 5_000))
 
 
-def test_an_alternative_links_nobody_to_another_company(
-    ops: Database, warehouse: Warehouse, projector: Projector
-) -> None:
-    other = value(1, "domain:other.example", "industry", "toys", provider="clearbit", chosen=False)
-    mine = [value(1, _ADA, "title", "CTO"), value(1, _ACME, "industry", "robots"), other]
-    insert_leads(ops, [Lead(event(1), mine)])
-    projector.project()
-    assert warehouse.query("SELECT contact_key, company_key FROM contact_company").rows() == [(_ADA, _ACME)]
-    assert warehouse.query("SELECT company_domain FROM companies")["company_domain"].to_list() == ["acme.example"]
+class TestEdges:
+    _OTHER = "domain:other.example"
+
+    def _company(self, warehouse: Warehouse) -> object:
+        return warehouse.query("SELECT company_domain FROM contacts")["company_domain"].item()
+
+    def _know(self, ops: Database, *edges: dict[str, object]) -> None:
+        insert_leads(ops, [Lead(event(1), [value(1, _ADA, "title", "CTO")])])
+        insert_edges(ops, *edges)
+
+    def test_an_edge_keeps_every_column(self, ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+        records = {"contact_record": "hubspot:contact:1", "company_record": "hubspot:company:2"}
+        mine = edge(_ADA, _ACME, kind="associated", system="hubspot", ended_at_ms=START_MS + 5, **records)
+        insert_edges(ops, mine)
+        projector.project()
+        assert warehouse.query("FROM contact_company").to_dicts() == [
+            {
+                "contact_key": _ADA, "company_key": _ACME, "kind": "associated", "system": "hubspot", **records,
+                "since": moment(START_MS), "last_seen_at": moment(START_MS), "ended_at": moment(START_MS + 5),
+                "last_event_id": "evt_1",
+            }
+        ]  # fmt: skip
+
+    def test_a_new_edge_moves_a_person_without_any_value(
+        self, ops: Database, warehouse: Warehouse, projector: Projector
+    ) -> None:
+        self._know(ops, edge(_ADA, _ACME))
+        projector.project()
+        assert self._company(warehouse) == "acme.example"
+        insert_edges(ops, edge(_ADA, self._OTHER, last_seen_at_ms=START_MS + 1))
+        projector.project()
+        assert self._company(warehouse) == "other.example"
+
+    def test_an_edge_that_has_ended_does_not_count(
+        self, ops: Database, warehouse: Warehouse, projector: Projector
+    ) -> None:
+        self._know(ops, edge(_ADA, _ACME), edge(_ADA, self._OTHER, last_seen_at_ms=START_MS + 1))
+        projector.project()
+        ended = {"last_seen_at_ms": START_MS + 1, "ended_at_ms": START_MS + 2}
+        insert_edges(ops, edge(_ADA, self._OTHER, **ended))
+        projector.project()
+        assert self._company(warehouse) == "acme.example"
+
+    def test_of_two_companies_at_once_the_one_whose_values_were_stored_counts(
+        self, ops: Database, warehouse: Warehouse, projector: Projector
+    ) -> None:
+        linked = edge(_ADA, _ACME, kind="associated", system="hubspot")
+        self._know(ops, linked, edge(_ADA, self._OTHER), edge(_ADA, "record:hubspot:company:3", last_seen_at_ms=2**41))
+        projector.project()
+        assert self._company(warehouse) == "other.example"
+
+    @pytest.mark.parametrize("wrong", [{"kind": "friend"}, {"company_key": "acme.example"}, {"since_at_ms": -1}])
+    def test_an_edge_that_breaks_a_rule_goes_to_quarantine(
+        self, ops: Database, warehouse: Warehouse, projector: Projector, wrong: dict[str, object]
+    ) -> None:
+        insert_edges(ops, edge(_ADA, _ACME), edge("email:x@a.example", _ACME) | wrong)
+        assert projector.project().rejected == 1
+        assert warehouse.query("SELECT contact_key FROM contact_company").rows() == [(_ADA,)]
 
 
 def test_the_ledger_shows_entries_as_a_crm_does(ops: Database, warehouse: Warehouse, projector: Projector) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from projecting_process import keep_house, project, read, started
 from warehouse_rows import Lead, change_event, contents, crm_write, event, insert_leads, lead, open_ops, value
 
 from enrichment_dagster.clock import SystemClock
@@ -19,30 +19,24 @@ from enrichment_dagster.store.maintenance import maintain
 from enrichment_dagster.store.projector import Projector
 from enrichment_dagster.store.warehouse import Warehouse
 
-_SCRIPT = Path(__file__).with_name("projecting_process.py")
-
 
 @contextmanager
-def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, str(_SCRIPT), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def _killed_after(process: subprocess.Popen[str], seconds: float) -> None:
+def _process(work: Callable[..., None], home: Path, *more: object) -> Iterator[tuple[BaseProcess, Connection]]:
+    process, connection = started(work, home, *more)
     try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
+        yield process, connection
+    finally:
         process.kill()
-        process.wait()
-    else:
-        raise AssertionError("the projector ended by itself")
+        process.join()
+        process.close()
+        connection.close()
+
+
+def _killed_after(process: BaseProcess, seconds: float) -> None:
+    process.join(seconds)
+    assert process.is_alive(), "the projector ended by itself"
+    process.kill()
+    process.join()
 
 
 def test_a_projector_killed_at_any_moment_leaves_nothing_out_and_nothing_twice(
@@ -54,8 +48,8 @@ def test_a_projector_killed_at_any_moment_leaves_nothing_out_and_nothing_twice(
     for batch in range(10):
         for start in range(batch * 40, batch * 40 + 40, 4):
             insert_leads(ops, leads[start : start + 4])
-        with _process("project", str(tmp_path), "60") as process:
-            _killed_after(process, rng.uniform(0.15, 1.2))
+        with _process(project, tmp_path, 60) as (process, _):
+            _killed_after(process, rng.uniform(0.05, 0.8))
         if warehouse.catalog_path.is_file():
             reached.add(batch)
 
@@ -82,8 +76,8 @@ def test_maintenance_killed_at_any_moment_changes_no_contents(
         change_event(ops, f"evt_{batch * 10}", outcome="enriched")
         projector.project()
         before = contents(warehouse)
-        with _process("maintain", str(tmp_path)) as process:
-            _killed_after(process, rng.uniform(0.2, 0.9))
+        with _process(keep_house, tmp_path) as (process, _):
+            _killed_after(process, rng.uniform(0.05, 0.5))
         assert contents(warehouse) == before
     maintain(warehouse, keep=timedelta(0))
     assert contents(warehouse) == before
@@ -94,10 +88,8 @@ def test_of_two_projectors_one_leaves(
     ops: Database, projector: Projector, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     insert_leads(ops, [lead(number) for number in range(300)])
-    with _process("project", str(tmp_path), "20") as other:
+    with _process(project, tmp_path, 20):
         reports = [projector.project() for _ in range(40)]
-        other.kill()
-        other.wait()
     assert any(report.skipped_because_locked for report in reports)
     assert projector.project().skipped_because_locked is False
     assert warehouse.query("SELECT count(*) AS n, count(DISTINCT work_id) AS d FROM events").row(0) == (300, 300)
@@ -112,16 +104,16 @@ def _small(number: int) -> Lead:
 def test_an_open_reader_sees_new_rows_and_disturbs_nobody(ops: Database, projector: Projector, tmp_path: Path) -> None:
     insert_leads(ops, [_small(0)])
     projector.project()
-    with _process("read", str(tmp_path)) as reader:
+    with _process(read, tmp_path) as (_, reader):
         times = []
-        for number in range(1, 51):
+        for number in range(1, 26):
             insert_leads(ops, [_small(number)])
             times.append(projector.project().seconds)
-        output, _ = reader.communicate("")
-    seen = json.loads(output)
+        reader.send("stop")
+        seen = reader.recv()
     assert seen["errors"] == []
     assert seen["seen"] == sorted(seen["seen"])
-    assert seen["seen"][-1] >= 50  # the last poll may have begun before the last commit
+    assert seen["seen"][-1] >= 25  # the last poll may have begun before the last commit
     assert len(set(seen["seen"])) > 10
     assert seen["slowest"] < 5
     assert max(times) < 10

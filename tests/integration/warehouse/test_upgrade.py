@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from warehouse_rows import START_MS, Lead, attempt, contents, event, insert_leads, value
+from warehouse_model import moment
+from warehouse_rows import START_MS, Lead, attempt, contents, edge, event, insert_edges, insert_leads, value
 
 from enrichment_dagster.clock import SystemClock
 from enrichment_dagster.store.database import Database
@@ -36,6 +37,9 @@ FROM (VALUES
 INSERT INTO companies BY NAME SELECT
     '{_ACME}' AS subject_key, 'toys' AS industry, ['Python'] AS tech_stack, '{{}}' AS provenance,
     {_AT} AS first_seen_at, {_AT} AS updated_at;
+INSERT INTO contact_company BY NAME SELECT
+    'email:ada@acme.example' AS contact_key, '{_ACME}' AS company_key, {_AT} AS since, {_AT} AS last_seen_at,
+    'old' AS last_event_id, 1000 AS last_value_id;
 INSERT INTO provider_attempts BY NAME SELECT
     'old' AS attempt_id, 'apollo' AS provider, 'company' AS purpose, '{_ACME}' AS subject_key, 'old' AS event_id,
     'hit' AS outcome, '' AS reason, '' AS request_id, 0.02 AS cost_usd, {_AT} AS sent_at, {_AT} AS settled_at;
@@ -63,12 +67,24 @@ def test_old_rows_stay_and_have_nothing_in_the_new_columns(old: Warehouse, proje
     before = contents(old)
     projector.project()
     after = contents(old)
+    del before["contact_company"], after["contact_company"]  # made anew, see below
     assert {table: len(rows) for table, rows in after.items()} == {table: len(rows) for table, rows in before.items()}
     for table, rows in before.items():
         for row, upgraded in zip(rows, after[table], strict=True):
             assert upgraded[: len(row)] == row
             assert set(upgraded[len(row) :]) <= {None}
     assert old.query("SELECT max(version) AS version FROM schema_version")["version"][0] == schema_versions()[-1][0]
+
+
+def test_old_links_are_edges_that_enrichments_found(old: Warehouse, ops: Database, projector: Projector) -> None:
+    again = edge("email:ada@acme.example", _ACME, last_seen_at_ms=START_MS + 5)
+    projector.project()
+    assert old.query("SELECT kind, system, last_seen_at, ended_at FROM contact_company").rows() == [
+        ("employed", "", moment(START_MS), None)
+    ]
+    insert_edges(ops, again)
+    projector.project()
+    assert old.query("SELECT last_seen_at FROM contact_company").rows() == [(moment(START_MS + 5),)]
 
 
 def test_an_upgraded_warehouse_has_the_tables_of_a_new_one(old: Warehouse, ops: Database, projector: Projector) -> None:

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from warehouse_model import ledger_of, subjects
-from warehouse_rows import START_MS, Lead, attempt, event, insert_leads, lead, value
+from warehouse_model import ledger_of, moment, subjects
+from warehouse_rows import START_MS, Lead, attempt, edge, event, insert_edges, insert_leads, lead, value
 
 from enrichment_dagster.domain.fields import FIELDS, Level
 from enrichment_dagster.store.database import Database
@@ -215,3 +215,48 @@ def test_loops_are_counted_by_day_with_what_they_would_have_cost(
     ]
     row = warehouse.query("SELECT caused_by, depth FROM events WHERE work_id = 'evt_7'").row(0)
     assert row == ("evt_1", 2)
+
+
+def test_the_org_chart_shows_everybody_once_by_rank(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    acme, ada, bob, eve = "domain:acme.example", *(f"email:{name}@acme.example" for name in ("ada", "bob", "eve"))
+    listed = [
+        {"name": "ADA Lovelace", "title": "Chief", "seniority": "c_suite", "email": "Ada@acme.example"},
+        {"name": "Cy Coyote", "seniority": "vp"},
+    ]
+    values = [
+        value(1, ada, "first_name", "Ada"),
+        value(1, ada, "last_name", "Lovelace"),
+        value(1, ada, "title", "CTO"),
+        value(1, ada, "seniority", "cxo"),
+        value(1, acme, "company_name", "Acme"),
+        value(1, acme, "executives", listed),
+        value(1, acme, "account_contacts", [{"name": "cy coyote", "title": "VP"}, {"name": "Di", "seniority": "??"}]),
+    ]
+    insert_leads(ops, [Lead(event(1), values)])
+    insert_edges(
+        ops,
+        edge(ada, acme, kind="associated", system="hubspot", since_at_ms=START_MS - 1_000),
+        edge(bob, acme, kind="associated", system="hubspot"),
+        edge(eve, acme, ended_at_ms=START_MS),
+        edge("record:hubspot:contact:1", acme, kind="associated", system="hubspot"),
+    )
+    projector.project()
+
+    columns = "company_domain, company_name, person, title, seniority, rank, email, source"
+    rows = warehouse.query(f"SELECT {columns} FROM org_chart").rows()
+    assert [row[:2] for row in rows] == [("acme.example", "Acme")] * 4
+    assert [row[2:] for row in rows] == [
+        ("Ada Lovelace", "CTO", "cxo", 2, "ada@acme.example", "crm"),
+        ("Cy Coyote", None, "vp", 4, None, "executives"),
+        ("Di", None, "??", 99, None, "account_contacts"),
+        (None, None, None, 99, "bob@acme.example", "crm"),
+    ]
+    assert warehouse.query("SELECT since FROM org_chart")["since"][0] == moment(START_MS - 1_000)
+
+
+def test_two_people_of_one_name_are_two(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    people = [{"name": "Jo Do", "email": f"jo{number}@acme.example"} for number in range(2)] + [{"name": "Jo Do"}]
+    insert_leads(ops, [Lead(event(1), [value(1, "domain:acme.example", "executives", people)])])
+    projector.project()
+    rows = warehouse.query("SELECT person, email FROM org_chart ORDER BY email").rows()
+    assert rows == [("Jo Do", "jo0@acme.example"), ("Jo Do", "jo1@acme.example")]

@@ -68,21 +68,25 @@ def _wins(row: dict[str, Any], other: dict[str, Any]) -> bool:
     return row["value_id"] > other["value_id"]
 
 
-def links(ledger: Ledger) -> dict[tuple[str, str], tuple[str, int]]:
-    """Return (person, company) -> (last event, number of the last value of the person)."""
+def links(ledger: Ledger) -> dict[tuple[str, str], tuple[int, int, str]]:
+    """Return (person, company) -> (since, last seen, the event of that)."""
     by_work: dict[str, Ledger] = defaultdict(list)
     for row in ledger:
         if row["chosen"]:
             by_work[row["work_id"]].append(row)
-    found: dict[tuple[str, str], tuple[str, int]] = {}
+    found: dict[tuple[str, str], tuple[int, int, str]] = {}
     for rows in by_work.values():
-        people = [row for row in rows if row["subject_key"].startswith("email:")]
-        for company in {row["subject_key"] for row in rows if row["subject_key"].startswith("domain:")}:
-            for person in people:
-                pair = (person["subject_key"], company)
-                found[pair] = max(
-                    found.get(pair, ("", 0)), (person["event_id"], person["value_id"]), key=lambda x: x[1]
-                )
+        people = {row["subject_key"] for row in rows if row["subject_key"].startswith("email:")}
+        companies = {row["subject_key"] for row in rows if row["subject_key"].startswith("domain:")}
+        for pair in ((person, company) for person in people for company in companies):
+            times = [row["fetched_at_ms"] for row in rows if row["subject_key"] in pair]
+            since, last, event_id = found.get(pair, (min(times), min(times), ""))
+            newer = max(times) >= last
+            found[pair] = (
+                min(since, *times),
+                max(last, *times),
+                rows[0]["event_id"] if newer else event_id,
+            )
     return found
 
 
@@ -102,6 +106,6 @@ def subjects(ledger: Ledger, level: Level) -> dict[str, dict[str, Any]]:
             row["company_domain"] = row["company_domain"] or key.removeprefix("domain:")
         return rows
     for key, row in rows.items():
-        pairs = [(last[1], pair[1]) for pair, last in links(ledger).items() if pair[0] == key]
-        row["company_domain"] = max(pairs)[1].removeprefix("domain:") if pairs else None
+        pairs = [(-last, pair[1]) for pair, (_, last, _) in links(ledger).items() if pair[0] == key]
+        row["company_domain"] = min(pairs)[1].removeprefix("domain:") if pairs else None
     return rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import and_, update
 
 from enrichment_dagster.domain.fields import FIELDS, Kind, Level
 from enrichment_dagster.store import tables
@@ -33,6 +33,19 @@ class Lead:
     writes: list[dict[str, Any]] = field(default_factory=list)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
+
+    def edges(self) -> list[dict[str, Any]]:
+        """Return who belongs to which company: what is chosen of a person and of a company in one piece of work."""
+        chosen = [row for row in self.values if row["chosen"]]
+        people, companies = (
+            sorted({row["subject_key"] for row in chosen if row["subject_key"].startswith(prefix)})
+            for prefix in ("email:", "domain:")
+        )
+        return [self._edge(person, company, chosen) for person in people for company in companies]
+
+    def _edge(self, person: str, company: str, chosen: list[dict[str, Any]]) -> dict[str, Any]:
+        times = [row["fetched_at_ms"] for row in chosen if row["subject_key"] in (person, company)]
+        return edge(person, company, since_at_ms=min(times), last_seen_at_ms=max(times), event_id=self.work["event_id"])
 
     def rows(self) -> list[tuple[Any, list[dict[str, Any]]]]:
         return [
@@ -78,6 +91,21 @@ def event(number: int, **changes: Any) -> dict[str, Any]:
         "caused_by": "",
         "depth": 0,
         "cost_micros": 48_000,
+    } | changes
+
+
+def edge(person: str, company: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "contact_key": person,
+        "company_key": company,
+        "kind": "employed",
+        "system": "",
+        "contact_record": "",
+        "company_record": "",
+        "since_at_ms": START_MS,
+        "last_seen_at_ms": START_MS,
+        "ended_at_ms": None,
+        "event_id": "evt_1",
     } | changes
 
 
@@ -234,7 +262,34 @@ def insert_leads(database: Database, leads: list[Lead]) -> int:
         for table, rows in grouped.items():
             if rows:
                 connection.execute(table.insert(), rows)
+        for one in leads:
+            for row in one.edges():
+                _see(connection, row | {"rev": rev})
     return rev
+
+
+def insert_edges(database: Database, *edges: dict[str, Any]) -> None:
+    with database.write() as connection:
+        rev = next_rev(connection)
+        for row in edges:
+            _see(connection, row | {"rev": rev})
+
+
+_EDGE_KEY = ("contact_key", "company_key", "kind", "system")
+
+
+def _see(connection: Any, row: dict[str, Any]) -> None:
+    """Widen the time of an edge that is there, as the store does."""
+    table = tables.contact_company
+    same = and_(*(table.c[name] == row[name] for name in _EDGE_KEY))
+    old = connection.execute(table.select().where(same)).mappings().first()
+    if old is None:
+        connection.execute(table.insert(), row)
+        return
+    last = row if row["last_seen_at_ms"] >= old["last_seen_at_ms"] else old
+    seen = {"since_at_ms": min(row["since_at_ms"], old["since_at_ms"]), "ended_at_ms": row["ended_at_ms"]}
+    kept = {name: last[name] for name in ("last_seen_at_ms", "event_id")}
+    connection.execute(update(table).where(same).values(**seen, **kept, rev=row["rev"]))
 
 
 def next_rev(connection: Any) -> int:

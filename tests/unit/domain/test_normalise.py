@@ -7,6 +7,7 @@ import pytest
 from enrichment_dagster.domain.fields import NEVER_VALUES
 from enrichment_dagster.domain.normalise import (
     InvalidValueError,
+    comparable_company,
     normalise,
     normalise_domain,
     normalise_phone,
@@ -123,3 +124,18 @@ def test_a_national_number_needs_its_region():
 )
 def test_addresses_of_no_company_are_recognised(email, reason):
     assert personal_reason(email) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "compared"),
+    [
+        ("ACME,  Inc.", "acme"),
+        ("Acme GmbH & Co. KG", "acme"),
+        ("Müller Maschinenbau AG", "müller maschinenbau"),
+        ("Limited", "limited"),  # a legal form alone is a name
+        ("株式会社日立", "株式会社日立"),
+        ("", ""),
+    ],
+)
+def test_companies_are_compared_without_their_legal_form(name: str, compared: str) -> None:
+    assert comparable_company(name) == compared

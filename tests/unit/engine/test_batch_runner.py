@@ -49,12 +49,13 @@ class Lane:
         self.rules = Rules()
         self.lookup = lookup or ScriptedLookup(steps=[ANSWER])
         self.concurrent = 100
+        self.plan = {}
 
     async def run(self, *items):
         rng = random.Random(1)
         buyer = Buyer(MemoryLedger(self.clock), self.clock, RetryPolicy(1, 0.5, 8.0), CachePolicy(60, 60), rng)
         runner = BatchRunner(
-            plan=a_plan(self.lookup, rules=self.rules),
+            plan=a_plan(self.lookup, rules=self.rules, **self.plan),
             work=self.work,
             crms={"hubspot": self.crm},
             mapper=self.mapper,
@@ -155,6 +156,58 @@ class TestCrmTrouble:
         await lane.run(an_item(1, subject=RecordRef("pipedrive", "person", "1")))
         assert list(lane.outcomes.values()) == [Outcome.ENRICHED]
         assert lane.crm.reads == []
+
+
+class TestCompanies:
+    """Events about companies, and the companies behind people."""
+
+    COMPANY = RecordRef("hubspot", "company", "7")
+
+    def lane(self, **lookup):
+        lane = Lane(ScriptedLookup(steps=[ANSWER], by_domain=True, **lookup))
+        lane.mapper = PlainMapper(kinds=tuple(("hubspot", kind) for kind in ("contact", "company", "deal")))
+        lane.crm.records[self.COMPANY] = {"p_company_domain": "acme.com"}
+        lane.plan = {"wanted": ("company_name", "employees")}
+        return lane
+
+    async def test_a_deal_is_followed_to_its_company(self):
+        lane = self.lane()
+        deal = RecordRef("hubspot", "deal", "3")
+        lane.crm.records[deal] = {"link": "7"}
+        await lane.run(an_item(1, subject=deal, event_type="opportunity_stage_changed", attributes={}))
+        (query,) = lane.lookup.calls
+        assert query.domain == "acme.com"
+        assert {entry.ref for entry in lane.work.enrichments[0].owed} == {deal, self.COMPANY}
+
+    async def test_people_of_one_company_cost_one_call_and_each_record_is_told(self):
+        lane = self.lane()
+        items = lane.add(*range(1, 21), link="7")
+        report = await lane.run(*items)
+        assert (report.outcomes, len(lane.lookup.calls)) == ({"enriched": 20}, 1)
+        assert [ref for refs, _ in lane.crm.reads for ref in refs].count(self.COMPANY) == 1
+
+    async def test_somebody_whom_the_crm_does_not_have_is_enriched_without_being_told(self):
+        lane = self.lane()
+        report = await lane.run(an_item(1, subject=RecordRef("account", "domain", "acme.org"),
+                                        attributes={"domain": "acme.org"}))  # fmt: skip
+        assert (report.outcomes, report.reasons) == ({"enriched": 1}, {"no_record": 1})
+        assert lane.work.enrichments[0].owed == ()
+
+    @pytest.mark.parametrize("subject", [RecordRef("person", "email", "a@acme.com"), RecordRef("hubspot", "deal", "3")])
+    async def test_while_the_crm_is_down_what_has_to_be_looked_up_first_is_put_off(self, subject):
+        lane = self.lane()
+        lane.crm.down = DOWN
+        report = await lane.run(an_item(1, subject=subject, attributes={"email": "a@acme.com", "company_id": "7"}))
+        assert (report.deferred, lane.lookup.calls) == (1, [])
+
+    async def test_a_company_that_is_locked_for_now_keeps_a_plan_for_companies_waiting(self):
+        lane = self.lane()
+        lane.crm.failures[self.COMPANY] = CrmFailure("locked", transient=True)
+        report = await lane.run(*lane.add(1, link="7"))
+        assert report.deferred == 1
+        lane.plan = {}
+        report = await lane.run(*lane.add(2, link="7"))
+        assert (report.deferred, sum(report.outcomes.values())) == (0, 1)
 
 
 async def test_one_events_fault_costs_one_event():

@@ -178,3 +178,46 @@ async def test_kinds_of_records_are_compared_apart(work, crm, clock):
     deliverer = Deliverer(work=work, crms={"hubspot": crm}, mapper=mapper, clock=clock, rng=random.Random(1))
     await deliverer.deliver("run-1")
     assert sorted(properties for _, properties in crm.reads) == [["p_amount"], ["p_title", "status"]]
+
+
+class TestEmployers:
+    """A contact is linked to the company that the CRM has for the domain when the delivery is made."""
+
+    COMPANY = RecordRef("hubspot", "company", "77")
+
+    @pytest.fixture
+    def mapper(self):
+        return PlainMapper(kinds=(("hubspot", "contact"), ("hubspot", "company")))
+
+    def moved(self, number=1, domain="beta.example"):
+        return owed(number, assign={"status": "partial", "link": f"domain:{domain}"})
+
+    async def test_the_company_is_found_by_its_domain(self, deliver, crm, work):
+        crm.records = {self.moved().ref: {"link": "1"}, self.COMPANY: {"p_company_domain": "beta.example"}}
+        await deliver(self.moved())
+        assert crm.records[self.moved().ref]["link"] == "77"
+        assert work.done[0].written == {"p_title": "CTO", "status": "partial", "link": "77"}
+
+    async def test_a_link_that_is_there_is_not_written_again(self, deliver, crm, work):
+        crm.records = {self.moved().ref: {"link": "77"}, self.COMPANY: {"p_company_domain": "beta.example"}}
+        await deliver(self.moved())
+        assert work.done[0].kept == {"link": "equal"}
+
+    async def test_without_such_a_company_the_rest_is_written_and_the_reason_kept(self, deliver, crm, work):
+        crm.records = {self.moved().ref: {"link": "1"}}
+        await deliver(self.moved())
+        assert crm.records[self.moved().ref] == {"link": "1", "p_title": "CTO", "status": "partial"}
+        assert (work.done[0].status, work.done[0].kept) == ("written", {"link": "no_such_company"})
+
+    async def test_many_companies_are_one_search_and_others_are_not_looked_for(self, deliver, crm):
+        entries = [self.moved(number, f"c{number % 3}.example") for number in range(9)]
+        crm.records = {entry.ref: {} for entry in (*entries, owed(10))}
+        await deliver(*entries, owed(10))
+        ((_, values),) = crm.searches
+        assert values == ["c0.example", "c1.example", "c2.example"]
+
+    async def test_while_the_crm_can_not_be_searched_the_link_stays_owed(self, deliver, crm, work):
+        crm.records = {self.moved().ref: {}}
+        crm.down_for_searches = CrmError("throttled", transient=True)
+        report = await deliver(self.moved())
+        assert (report.put_off, work.done, crm.written) == ({"throttled": 1}, [], [])
