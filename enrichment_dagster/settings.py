@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -142,6 +143,7 @@ def _read(path: Path) -> str:
         ) from error
 
 
+@lru_cache(maxsize=8)  # it is frozen: whoever reads the same text may share it
 def parse_config(text: str) -> EnrichmentConfig:
     """Parse and check the text of an ``enrichment.yaml``.
 

@@ -17,11 +17,13 @@ from support.demo import Demo, running_demo
 from support.environment import SANDBOX_KEYS, SMALL_CONFIG, scrub
 from support.parts import REQUIRE_VARIABLE, SYSTEM_MARKERS
 from support.postgres import fresh_database, server_url
-from support.sharing import Groups, arrange, needs_demo
+from support.sharing import Groups, arrange, last_with_demo
 
 from enrichment_dagster.settings import Settings, load_settings
 
 _missing: list[str] = []
+_DEMO = pytest.StashKey[ExitStack]()
+_LAST_WITH_DEMO = pytest.StashKey[pytest.Item | None]()
 
 
 def pytest_configure() -> None:
@@ -48,6 +50,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
 @pytest.hookimpl(trylast=True)  # after they were shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     arrange(items)
+    if items:
+        items[0].config.stash[_LAST_WITH_DEMO] = last_with_demo(items)
 
 
 # --- a test that is skipped for want of a system part fails the session where all parts are promised -----------------
@@ -93,9 +97,6 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-_DEMO = pytest.StashKey[ExitStack]()
-
-
 @pytest.fixture(scope="session")
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """One running demo for all tests that look at the whole."""
@@ -105,9 +106,9 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+def pytest_runtest_teardown(item: pytest.Item) -> None:
     """It ends with the last of them: the tests that follow need the processors."""
-    if _DEMO in item.config.stash and not needs_demo(nextitem):
+    if _DEMO in item.config.stash and item is item.config.stash[_LAST_WITH_DEMO]:
         item.config.stash[_DEMO].close()
 
 

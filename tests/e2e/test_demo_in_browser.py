@@ -127,6 +127,7 @@ def test_the_newest_run(demo: Demo, page: Page, tmp_path: Path) -> None:
     take(page, tmp_path, "run")
 
 
+@pytest.mark.patient
 def test_the_checks_have_results(demo: Demo, page: Page, tmp_path: Path) -> None:
     """The gateway reports each check without a run; the page shows three verdicts."""
     page.goto(f"{demo.url('webserver')}/assets/lead_enrichment?view=checks")

@@ -81,24 +81,53 @@ def is_closed(connection: socket.socket) -> bool:
     return True
 
 
+class _Server(uvicorn.Server):
+    """Says when it has started, and ends as soon as it is told to and has answered what is under way.
+
+    uvicorn looks ten times a second whether it should end, and waits a tenth of a second when it does.
+    """
+
+    def __init__(self, app: Any) -> None:
+        config = uvicorn.Config(app, "127.0.0.1", 0, http="httptools", ws="none", access_log=False, log_config=None)
+        super().__init__(config)
+        self.has_started = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self.has_started.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(0.005)
+        await self.lifespan.shutdown()
+
+    def end(self) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._end.set)
+
+
 @contextmanager
 def serve_in_thread(app: Any) -> Iterator[Client]:
     """Serve an application on a free port with the settings of production."""
-    started = threading.Event()
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            started.set()
-
-    server = Server(uvicorn.Config(app, "127.0.0.1", 0, http="httptools", ws="none", access_log=False, log_config=None))
+    server = _Server(app)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="gateway")
     thread.start()
-    assert started.wait(TIMEOUT_SECONDS)
+    assert server.has_started.wait(TIMEOUT_SECONDS)
     try:
         yield Client(server.servers[0].sockets[0].getsockname()[1])
     finally:
-        server.should_exit = True
+        server.end()
         thread.join(TIMEOUT_SECONDS)
         assert not thread.is_alive()
 

@@ -13,6 +13,7 @@ from support.remote import (
     assert_nothing_secret,
     every_fault,
     settings_for,
+    timeout_for,
     told,
 )
 
@@ -122,10 +123,9 @@ def test_every_crm_has_a_case(crms):
 @every_way
 @every_fault
 async def test_faults(crm, case, vendor, way, fault, monkeypatch):
-    slow = fault in {"hangs", "slow drip"}
     for holder in (getattr(crm, "_calls", crm), getattr(crm, "_session", crm)):
-        if slow and hasattr(holder, "_timeout_seconds"):
-            monkeypatch.setattr(holder, "_timeout_seconds", 0.4)
+        if hasattr(holder, "_timeout_seconds"):
+            monkeypatch.setattr(holder, "_timeout_seconds", timeout_for(fault))
     crm.script(FAULTS[fault][0])
     error = await failure(crm, way, *case.refs)
     assert_failed_as(error, fault)

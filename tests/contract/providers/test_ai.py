@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from support.loopback import loopback, reply
 from support.one_provider import ONE_KEY, REFUSALS, assert_shows_nothing, by_field, with_provider
-from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault
+from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault, timeout_for
 
 from enrichment_dagster.domain.fields import FIELDS, Kind, Level
 from enrichment_dagster.domain.normalise import normalise
@@ -244,7 +244,7 @@ async def test_whatever_the_model_is_talked_into_only_two_fields_can_change(look
 @every_fault
 async def test_faults(lookup, vendor, fault):
     vendor.answer(FAULTS[fault][0])
-    error = await failure(lookup, timeout_seconds=0.4 if fault in {"hangs", "slow drip"} else 3.0)
+    error = await failure(lookup, timeout_seconds=timeout_for(fault))
     assert_failed_as(error, fault)
     assert len(vendor.requests) == 1
 

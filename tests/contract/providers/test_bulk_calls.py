@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lookup_cases import NOBODY, QUOTAS, body, by_field, key_of
 from support.loopback import reply
-from support.remote import FAULTS, PERSONAL, assert_failed_as, assert_nothing_secret, every_fault, told
+from support.remote import FAULTS, PERSONAL, assert_failed_as, assert_nothing_secret, every_fault, timeout_for, told
 
 from enrichment_dagster.domain.normalise import InvalidValueError, normalise
 from enrichment_dagster.errors import ProviderError
@@ -190,7 +190,7 @@ async def test_rows_that_are_no_list_fail_the_whole_call(lookup, case, vendor, r
 @every_fault
 async def test_faults_fail_the_whole_call(lookup, vendor, fault):
     vendor.answer(FAULTS[fault][0])
-    error = await failure(lookup, timeout_seconds=0.4 if fault in {"hangs", "slow drip"} else 3.0)
+    error = await failure(lookup, timeout_seconds=timeout_for(fault))
     assert_failed_as(error, fault)
     assert len(vendor.requests) == 1
 

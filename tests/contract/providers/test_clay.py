@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from support.loopback import hang_up, loopback, reply
 from support.one_provider import ONE_KEY, REFUSALS, assert_shows_nothing, by_field, with_provider
-from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault
+from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault, timeout_for
 
 from enrichment_dagster.errors import ConfigurationError, ProviderError
 from enrichment_dagster.http import RemoteClients
@@ -153,7 +153,7 @@ async def test_faults(build, vendor, fault):
     if fault in TAKEN_ALL_THE_SAME:
         assert isinstance(await lookup.fetch(QUERY, 3, CALLBACK), Pending)
     else:
-        assert_failed_as(await failure(lookup, timeout_seconds=0.4 if fault in {"hangs", "slow drip"} else 3.0), fault)
+        assert_failed_as(await failure(lookup, timeout_seconds=timeout_for(fault)), fault)
     assert len(vendor.requests) == 1
 
 

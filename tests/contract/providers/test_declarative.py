@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from support.loopback import loopback, reply
 from support.one_provider import ONE_KEY, REFUSALS, assert_shows_nothing, by_field, with_provider
-from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault
+from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault, timeout_for
 
 from enrichment_dagster.domain.config import ProviderConfig
 from enrichment_dagster.errors import ConfigurationError, ProviderError
@@ -226,7 +226,7 @@ async def test_zero_and_false_are_values(build, vendor):
 @every_fault
 async def test_faults(build, vendor, fault):
     vendor.answer(FAULTS[fault][0])
-    error = await failure(build(), timeout_seconds=0.4 if fault in {"hangs", "slow drip"} else 3.0)
+    error = await failure(build(), timeout_seconds=timeout_for(fault))
     assert_failed_as(error, fault)
     assert len(vendor.requests) == 1
 

@@ -18,7 +18,7 @@ from lookup_cases import (
     key_of,
 )
 from support.loopback import reply
-from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault, settings_for
+from support.remote import FAULTS, PERSONAL, assert_failed_as, every_fault, settings_for, timeout_for
 
 from enrichment_dagster.domain.fields import FIELDS
 from enrichment_dagster.domain.normalise import InvalidValueError, normalise
@@ -107,7 +107,7 @@ async def test_a_main_part_of_another_type_is_malformed(lookup, case, vendor):
 @every_fault
 async def test_faults(lookup, vendor, fault):
     vendor.answer(FAULTS[fault][0])
-    error = await failure(lookup, timeout_seconds=0.4 if fault in {"hangs", "slow drip"} else 3.0)
+    error = await failure(lookup, timeout_seconds=timeout_for(fault))
     assert_failed_as(error, fault)
     assert len(vendor.requests) == 1  # the engine owns retries
 
@@ -116,7 +116,7 @@ async def test_faults(lookup, vendor, fault):
 @every_fault
 async def test_faults_of_the_second_call(lookup, case, vendor, fault):
     vendor.answer(*case.before, FAULTS[fault][0])
-    error = await failure(lookup, timeout_seconds=0.6 if fault in {"hangs", "slow drip"} else 3.0)
+    error = await failure(lookup, timeout_seconds=timeout_for(fault))
     assert_failed_as(error, fault)
     assert len(vendor.requests) == 2
 

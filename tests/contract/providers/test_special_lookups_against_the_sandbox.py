@@ -118,6 +118,6 @@ async def test_a_clay_table_calls_back_with_what_it_found(sandbox, lookup_of, kn
 async def test_faults_are_named(sandbox, lookup_of, faults, provider, settings, reasons):
     faults(**settings)
     with pytest.raises(ProviderError) as caught:
-        await lookup_of(provider).fetch(query_of(sandbox.world.all_people[0]), 0.3, "http://127.0.0.1:1/callback")
+        await lookup_of(provider).fetch(query_of(sandbox.world.all_people[0]), 0.2, "http://127.0.0.1:1/callback")
     assert caught.value.reason in reasons
     assert_shows_nothing(caught.value)
