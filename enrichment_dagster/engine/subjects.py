@@ -17,6 +17,9 @@ from enrichment_dagster.domain.records import ACCOUNT, PERSON, Role, role_of
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import Crm, CrmFailure, CrmRecord, RecordMapper
 
+FORBIDDEN = "forbidden"
+"""The reason of a CRM that lets us see some kinds of records, and not these."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -158,8 +161,10 @@ class Subjects:
                 continue
             try:
                 await self._seek_kind(system, same)
-            except CrmError:
-                self._down.add(kind)
+            except CrmError as error:
+                # A CRM whose companies we may not see has none for us: to wait for it would be to wait for ever.
+                if not (error.reason == FORBIDDEN and same[0].system == ACCOUNT):
+                    self._down.add(kind)
 
     async def _seek_kind(self, system: str, subjects: Sequence[RecordRef]) -> None:
         """Look for subjects that are known by the same, one way after the other until they are found."""

@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.echoes import (
@@ -57,9 +57,10 @@ def note(connection: Connection, claimed: Sequence[Row], now_ms: int) -> None:
 def confirm(connection: Connection, done: Sequence[WriteRecord]) -> None:
     """Keep of each delivery what was written; of one that wrote nothing, and never can have, nothing.
 
-    Where an earlier claim came to no end, what it may have written is what stands in the record now.
+    Where an earlier claim came to no end, what it may have written is what stands in the record now: all of it, or the
+    fields without the company, which HubSpot takes by a call of its own.
     """
-    written = [{**_kept(item, item.written), "b_at_ms": to_ms(item.at)} for item in done if item.status == "written"]
+    written = [_written(item) for item in done if item.status == "written"]
     if written:
         connection.execute(_CONFIRM, written)
     if unwritten := [item.entry.outbox_id for item in done if item.status != "written"]:
@@ -118,8 +119,15 @@ _KEEP = (
     .where(own_writes.c.outbox_id == bindparam("b_outbox_id"))
     .values(fingerprints=bindparam("b_fingerprints"))
 )
-# What is written now was not there before: the earlier claims have not written it.
-_CONFIRM = _KEEP.values(noted_at_ms=own_writes.c.claimed_at_ms, written_at_ms=bindparam("b_at_ms"))
+# What is written now was not there before: the earlier claims have not written it. What is in place they may have.
+_CONFIRM = _KEEP.values(
+    fingerprints=case(
+        (own_writes.c.claims > 1, bindparam("b_with_earlier", type_=own_writes.c.fingerprints.type)),
+        else_=bindparam("b_fingerprints", type_=own_writes.c.fingerprints.type),
+    ),
+    noted_at_ms=own_writes.c.claimed_at_ms,
+    written_at_ms=bindparam("b_at_ms"),
+)
 _DEPTHS = select(work.c.event_id, work.c.depth).where(
     work.c.work_id.in_(bindparam("b_event_ids", expanding=True)), work.c.depth > 0
 )
@@ -128,6 +136,11 @@ _TO_RECORDS = select(own_writes).where(own_writes.c.record_id.in_(bindparam("b_r
 
 def _kept(item: WriteRecord, properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"b_outbox_id": item.entry.outbox_id, "b_fingerprints": fingerprints(item.entry.ref, properties)}
+
+
+def _written(item: WriteRecord) -> dict[str, Any]:
+    earlier = _kept(item, {**_in_place(item), **item.written})
+    return {**_kept(item, item.written), "b_with_earlier": earlier["b_fingerprints"], "b_at_ms": to_ms(item.at)}
 
 
 def _in_place(item: WriteRecord) -> dict[str, Any]:

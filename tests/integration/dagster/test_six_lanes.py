@@ -98,12 +98,21 @@ def test_a_visitor_who_was_here_a_while_ago_is_cooled_down(product: Product) -> 
 
 
 def test_an_account_whose_data_are_fresh_is_not_bought_again_for_its_next_contact(product: Product) -> None:
-    """Bought for one contact; another one of the same account is associated an hour later."""
+    """Bought for one contact; another one of the same account is associated an hour later, and told what it lacks."""
     subject, fields = known_person(product)
     product.event("contact_associated", subject, email=fields["email"])
     product.run_batch(product.assign("contact_associated"))
-    colleague = RecordRef("hubspot", "contact", product.new_contact(199, email=f"someone.else@{domain_of(fields)}"))
-    assert skipped(product, "contact_associated", colleague) == "fresh"
+    calls, employees = product.provider_calls(), product.contact(subject.record_id)["numberofemployees"]
+    email = f"someone.else@{domain_of(fields)}"
+    colleague = product.new_contact(199, email=email)
+    event = product.event("contact_associated", RecordRef("hubspot", "contact", colleague))
+    product.run_batch(product.assign("contact_associated"))
+    assert product.explain(event)["cost_usd"] == 0
+    assert product.provider_calls() == calls
+    assert product.contact(colleague)["numberofemployees"] == employees
+    unknown = RecordRef("person", "email", f"not.in.any.crm@{domain_of(fields)}")
+    said = {"email": unknown.record_id, "company": fields["company"]}
+    assert skipped(product, "contact_associated", unknown, **said) == "fresh"
 
 
 def test_a_complete_lead_is_not_enriched_again(product: Product) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -66,7 +67,7 @@ FREE = ("due", None, "", "", 0)
 
 async def record(rig: Rig, entry: OutboxEntry, status: str = "written", **changes: Any) -> None:
     given: dict[str, Any] = {"written": WRITTEN} if status == "written" else {}
-    await rig.work.record_deliveries("run-1", [WriteRecord(entry, status, rig.clock.now(), **given, **changes)], [])
+    await rig.work.record_deliveries("run-1", [WriteRecord(entry, status, rig.clock.now(), **{**given, **changes})], [])
 
 
 async def test_a_write_that_was_recorded_is_recognised(rig):
@@ -136,6 +137,21 @@ async def test_what_a_person_had_filled_in_is_not_ours_once_that_is_known(rig):
     await rig.work.record_deliveries("run-1", [done], [])
     found = await seen(rig, an_echo(rig, "jobtitle", "CTO"), an_echo(rig, "enrichment_status", "Complete"))
     assert [row["reason"] for row in found] == ["", "own_write"]
+
+
+async def test_what_the_first_half_of_a_write_wrote_is_ours_when_the_second_half_is_written(rig):
+    """HubSpot took the fields and not the association; the retry finds them in place and writes the company alone."""
+    entry = await owe(rig, assign={"enrichment_status": "Complete", "@company": "domain:acme.com"})
+    await rig.work.record_deliveries("run-1", [], [DeliveryRetry(entry, "unavailable", rig.clock.now())])
+    rig.clock.advance(5)
+    (again,) = await rig.claim()
+    resolved = replace(again, assign={**again.assign, "@company": "9"})
+    await record(rig, resolved, written={"@company": "9"}, kept=dict.fromkeys(WRITTEN, "equal"))
+    linked = {"subscriptionType": "contact.associationChange", "association": "CONTACT_TO_COMPANY", "company_id": "9"}
+    events = [an_echo(rig), an_echo(rig, said={**linked, "propertyName": ""}), an_echo(rig, value="CEO")]
+    first, second, other = await seen(rig, *events)
+    assert told(first) == told(second) == ours(entry)
+    assert other["reason"] == ""
 
 
 async def test_a_person_s_later_edit_is_enriched(rig):

@@ -149,6 +149,11 @@ class TestTrouble:
         for subject in (CONTACT, PERSON, ACCOUNT):
             assert (await read(an_event(subject=subject))).unread
 
+    @pytest.mark.parametrize(("subject", "waits"), [(ACCOUNT, False), (PERSON, True)])
+    async def test_companies_that_we_may_not_look_for_are_not_waited_for(self, read, crm, subject, waits):
+        crm.down_for_searches = CrmError("forbidden", transient=False)
+        assert (await read(an_event(subject=subject))).unread is waits
+
     async def test_of_two_crms_one_is_enough(self, read, crm, mapper):
         mapper.kinds = (*KINDS, ("salesforce", "contact"))
         salesforce = ScriptedCrm("salesforce", down=DOWN)
