@@ -97,20 +97,13 @@ class EmulatedCrms:
 
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         content = None if body is None else json.dumps(body)
-        try:
-            answer = self._answer(method, path, content)
-        except ConnectionError:  # it was idle for so long that the sandbox has closed it
-            self.close()
-            answer = self._answer(method, path, content)
+        self._connection.request(method, f"/_sandbox/{path}", content, {"content-type": "application/json"})
+        answer = self._connection.getresponse()
         data: dict[str, Any] = json.loads(answer.read())
         self._connection.close()  # one that is kept is ended by the sandbox, when nothing was asked for some minutes
         if answer.status != 200:
             raise RuntimeError(f"the sandbox refused {method} {path}: {data}")
         return data
-
-    def _answer(self, method: str, path: str, content: str | None) -> http.client.HTTPResponse:
-        self._connection.request(method, f"/_sandbox/{path}", content, {"content-type": "application/json"})
-        return self._connection.getresponse()
 
 
 def _lead(system: str, record: dict[str, Any]) -> Lead:
