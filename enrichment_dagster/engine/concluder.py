@@ -21,7 +21,7 @@ _AT_LEISURE_SECONDS = 0.5
 """For results that no record waits for: to check one value takes as long as to check a thousand."""
 
 _MOST_TOGETHER = 200
-_MOST_IN_A_COMMIT = 8
+_MOST_IN_A_COMMIT = 3
 """Calls that are to be sent wait for the commit under way: it must be short."""
 
 _log = structlog.get_logger(__name__)

@@ -63,7 +63,7 @@ _GRACEFUL_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75  # longer than the pause between two deliveries of a busy sender
 _MAX_CONNECTIONS = 1_000
 _NEW_OBJECTS = 20_000  # before garbage is looked for; usually 700
-_TURN_SECONDS = 0.001  # for how long a thread may compute while another one waits; usually 0.005
+_TURN_SECONDS = 0.0005  # for how long a thread may compute while another one waits; usually 0.005
 
 _log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Boolean, Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from enrichment_dagster.store.database import run_driver
@@ -180,8 +180,13 @@ def _default(default: Any) -> Any:
 def _processes(typed: Iterable[Any], dialect: Dialect, kind: str, *more: Any) -> Sequence[tuple[int, _Process]]:
     """Return what has to be done to parameters or columns, by their places; None among them is a constant of ours."""
     impls = ((n, one.type.dialect_impl(dialect)) for n, one in enumerate(typed) if one is not None)
-    found = ((n, getattr(impl, kind)(dialect, *more)) for n, impl in impls)
+    found = ((n, getattr(impl, kind)(dialect, *more)) for n, impl in impls if not _is_given_as_it_is(impl, kind))
     return [(n, process) for n, process in found if process is not None]
+
+
+def _is_given_as_it_is(impl: Any, kind: str) -> bool:
+    """Say whether drivers take a value unchanged: to SQLite a truth value is a number, as it is to Python."""
+    return kind == "bind_processor" and isinstance(impl, Boolean)
 
 
 def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from enrichment_dagster.domain.echoes import OwnMarks
 from enrichment_dagster.domain.eligibility import InboxRules
+from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.ports import RoutingConclusion, WorkKind
 from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import Database, to_ms
@@ -66,9 +67,11 @@ class SqlRoutingStore:
         await self._committer.submit(self._release, _Release(event_ids, at))
 
     def _conclude_batch(self, connection: Connection, batch: _Batch) -> None:
-        self._pump(connection, batch.finished_at)
         now_ms, items = to_ms(batch.finished_at), batch.conclusions
-        mine = _still_reserved(connection, [item.enrichment.item.event.event_id for item in items])
+        event_ids = [item.enrichment.item.event.event_id for item in items]
+        if not _all_stored(connection, event_ids):
+            self._pump(connection, batch.finished_at)
+        mine = _still_reserved(connection, event_ids)
         rev = next_rev(connection)
         ends = [self._ended(item, now_ms) for item in items]
         rows = [_routing_row(item, end, rev) for item, end in zip(items, ends, strict=True)]
@@ -118,9 +121,22 @@ def _routing_row(item: RoutingConclusion, end: Mapping[str, Any], rev: int) -> d
         "kind": str(WorkKind.ROUTING),
         "day": event.received_at.date().isoformat(),
         "due_at_ms": to_ms(event.received_at),
-        "routing": None if decision is None else {**asdict(decision), "reasons": list(decision.reasons)},
+        "routing": None if decision is None else _decision_as_json(decision),
         "rev": rev,
     }
+
+
+def _decision_as_json(decision: RoutingDecision) -> dict[str, Any]:
+    return {
+        "segment": decision.segment,
+        "score": decision.score,
+        "route": decision.route,
+        "reasons": list(decision.reasons),
+    }
+
+
+def _all_stored(connection: Connection, work_ids: Sequence[str]) -> bool:
+    return not work_ids or len(_STORED.rows(connection, b_work_ids=list(work_ids))) == len(set(work_ids))
 
 
 def _still_reserved(connection: Connection, event_ids: Sequence[str]) -> frozenset[str]:
