@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+import structlog
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.billing import cost_of, cost_of_failure
@@ -32,6 +34,8 @@ from enrichment_dagster.ports import (
     Refused,
     Settlement,
 )
+
+_log = structlog.get_logger(__name__)
 
 _POLL_SECONDS = 0.1
 _LEASE_GRACE_SECONDS = 10.0
@@ -93,6 +97,7 @@ class Buyer:
         self._bulk = bulk
         self._callback_url = callback_url
         self._flights: dict[AttemptKey, asyncio.Task[Purchase]] = {}
+        self._settling: set[asyncio.Task[None]] = set()
         self._lines: dict[str, asyncio.Lock] = {}
         self._callers: dict[str, BulkCaller] = {}
 
@@ -118,9 +123,23 @@ class Buyer:
         return replace(flight.result(), cost_micros=0, cached=True)
 
     @property
-    def in_flight(self) -> list[asyncio.Task[Purchase]]:
-        """Return the calls that are under way, also those that nobody waits for any more."""
-        return list(self._flights.values())
+    def in_flight(self) -> list[asyncio.Task[Any]]:
+        """Return what is under way: calls, also those that nobody waits for any more, and how others ended."""
+        return [task for task in (*self._flights.values(), *self._settling) if not task.done()]
+
+    def settle_aside(self, settling: Coroutine[Any, Any, None]) -> None:
+        """Store how a call ended while its answer goes on.
+
+        A process that dies first leaves an attempt in flight: it counts as paid, and its answer is asked for again.
+        """
+        task = asyncio.create_task(settling)
+        self._settling.add(task)
+        task.add_done_callback(self._settled)
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        self._settling.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a call's end could not be stored: its provider may be asked again", error=type(error).__name__)
 
     async def permission(
         self, request: AttemptRequest, deadline: float
@@ -265,7 +284,7 @@ class _Call:
 
     async def _settle_answer(self, opened: Opened, answer: Answer, started: float, *, speaks: bool) -> Purchase:
         cost = cost_of(self._lookup, answer)
-        await self._settle(
+        settling = self._settle(
             opened,
             "hit" if answer.is_hit else "miss",
             started,
@@ -275,7 +294,12 @@ class _Call:
             cache=self._policy,
             speaks=speaks,
         )
-        return Purchase(answer, self._clock.now(), cost, self._elapsed_ms(started))
+        purchase = Purchase(answer, self._clock.now(), cost, self._elapsed_ms(started))
+        if self._asker.outlives:  # somebody waits for the answer, and its results are stored after it as well
+            self._buyer.settle_aside(settling)
+        else:
+            await settling
+        return purchase
 
     async def _settle_failure(self, opened: Opened, failure: _Failure, *, final: bool) -> None:
         error = failure.error

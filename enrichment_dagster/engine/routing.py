@@ -288,6 +288,7 @@ class RoutingLane:
             if not self._webhooks.empty():
                 self._tasks.start(self._route(await drained(self._webhooks)))
             await self._concluder.flush()
+            await asyncio.sleep(0)  # what has just ended is taken off the lists by the loop
             # Calls that were given up at their deadline too: their answers are paid for.
             running = [*self._tasks.running, *self._buyer.in_flight]
             if not running or self._clock.monotonic() >= until:

@@ -106,6 +106,32 @@ class TestDurability:
         await routing.ask()
         assert opened_at_call == [1]
 
+    async def test_the_answer_does_not_wait_until_a_calls_end_is_stored(self, monkeypatch):
+        routing = Routing()
+        settle = routing.ledger.settle
+
+        async def slowly(settlement):
+            await routing.clock.sleep(3.0)
+            await settle(settlement)
+
+        monkeypatch.setattr(routing.ledger, "settle", slowly)
+        result = await routing.ask()
+        assert (result.status, routing.ledger.settled) == ("enriched", [])
+        await routing.lane.drain()
+        assert [settlement.outcome for settlement in routing.ledger.settled] == ["hit"]
+
+    async def test_a_calls_end_that_can_not_be_stored_costs_nobody_the_answer(self, monkeypatch):
+        routing = Routing()
+
+        async def fails(_settlement):
+            raise StoreError("disk full")
+
+        monkeypatch.setattr(routing.ledger, "settle", fails)
+        result = await routing.ask()
+        assert (result.status, result.values["employees"].value) == ("enriched", 2_000)
+        await routing.lane.drain()
+        assert len(routing.concluded) == 1
+
     async def test_a_failing_journal_is_an_error_and_nothing_is_concluded(self):
         routing = Routing()
         routing.journal.failure = OSError("disk full")
