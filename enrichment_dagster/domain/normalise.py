@@ -43,7 +43,22 @@ def normalise(field: str, raw: Any) -> Value | None:
     Raises:
         InvalidValueError: the value is of the wrong type or not of the field's form.
     """
-    if raw is None or (isinstance(raw, str) and _is_nothing(raw) and (field, raw) not in _MEANT):
+    if isinstance(raw, str):
+        return _text_in_form(field, raw) if len(raw) <= _MAX_REMEMBERED else _in_form(field, raw)
+    return None if raw is None else _in_form(field, raw)
+
+
+_MAX_REMEMBERED = 200  # characters
+
+
+@lru_cache(maxsize=50_000)
+def _text_in_form(field: str, raw: str) -> Value | None:
+    """Return a text's form; countries, industries and what comes from the cache are met again and again."""
+    return _in_form(field, raw)
+
+
+def _in_form(field: str, raw: Any) -> Value | None:
+    if isinstance(raw, str) and _is_nothing(raw) and (field, raw) not in _MEANT:
         return None
     kind = FIELDS[field].kind
     return _entries(raw, ENTRIES[field]) if kind is Kind.ENTRIES else _NORMALISERS[kind](raw)
