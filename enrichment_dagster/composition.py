@@ -221,6 +221,10 @@ class Worker:
     deliverer: Deliverer
 
 
+_RUNS_PAUSE_SECONDS = 0.003
+"""A run has a transaction after the other: the gateway, which looks every millisecond, gets the lock between two."""
+
+
 @asynccontextmanager
 async def open_worker(settings: Settings, stores: Stores, event_type: str | None = None) -> AsyncIterator[Worker]:
     """Build a worker; without an event type it delivers only."""
@@ -228,7 +232,7 @@ async def open_worker(settings: Settings, stores: Stores, event_type: str | None
     from enrichment_dagster.crm.registry import build_crms
     from enrichment_dagster.http.clients import RemoteClients
 
-    committer = GroupCommitter(stores.ops, "ops")
+    committer = GroupCommitter(stores.ops, "ops", _RUNS_PAUSE_SECONDS)
     try:
         async with RemoteClients() as clients:
             work = SqlWorkStore(stores.ops, committer, stores.clock)

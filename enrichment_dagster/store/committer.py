@@ -52,7 +52,9 @@ class _Request:
 class GroupCommitter:
     """One writer thread that commits everything asked since its last commit in one transaction."""
 
-    def __init__(self, database: Database, name: str) -> None:
+    def __init__(self, database: Database, name: str, pause_seconds: float = 0.0) -> None:
+        """``pause_seconds``: how long the lock is left to other processes after each transaction."""
+        self._pause_seconds = pause_seconds
         self._writer = database.writer()
         self._asked: deque[_Request] = deque()
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # one wakes the thread: a call to the system
@@ -103,6 +105,8 @@ class GroupCommitter:
                 self._called = False  # before looking: what is asked from now on calls again
             self._hurries = False
             self._commit_live([self._asked.popleft() for _ in range(min(len(self._asked), _MAX_GROUP))])
+            if self._pause_seconds:
+                time.sleep(self._pause_seconds)
         self._writer.close()
 
     def _commit_live(self, requests: list[_Request]) -> None:

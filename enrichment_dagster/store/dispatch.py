@@ -45,7 +45,7 @@ from enrichment_dagster.store.tables import (
     work,
 )
 
-_PUMP_ROWS = 2_000
+_PUMP_ROWS = 200
 _DELIVERY_PATIENCE_SECONDS = 10.0
 _SHARED = ("event_id", "event_type", "source", "lane", "subject_system", "subject_type", "subject_id")
 _COPIED = (*_SHARED, "sender_event_id", "attributes", "occurred_at_ms", "received_at_ms")

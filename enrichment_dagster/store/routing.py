@@ -60,17 +60,22 @@ class SqlRoutingStore:
 
         Repeating it changes nothing.
         """
-        await self._committer.submit(self._conclude, _Batch(conclusions, finished_at))
+        batch = _Batch(conclusions, finished_at)
+        while not await self._committer.submit(self._conclude, batch):
+            pass  # calls that are to be sent had their turn
 
     async def release(self, event_ids: Sequence[str], at: datetime) -> None:
         """Give up the reservations of events that were not routed."""
-        await self._committer.submit(self._release, _Release(event_ids, at))
+        release = _Release(event_ids, at)
+        while not await self._committer.submit(self._release, release):
+            pass
 
-    def _conclude_batch(self, connection: Connection, batch: _Batch) -> None:
+    def _conclude_batch(self, connection: Connection, batch: _Batch) -> bool:
+        """Do it; False: the journal has more events before these, so come again."""
         now_ms, items = to_ms(batch.finished_at), batch.conclusions
         event_ids = [item.enrichment.item.event.event_id for item in items]
-        if not _all_stored(connection, event_ids):
-            self._pump(connection, batch.finished_at)
+        if not self._are_work(connection, event_ids, batch.finished_at):
+            return False
         mine = _still_reserved(connection, event_ids)
         rev = next_rev(connection)
         ends = [self._ended(item, now_ms) for item in items]
@@ -85,16 +90,24 @@ class SqlRoutingStore:
             if not item.goes_on and (event_id := item.enrichment.item.event.event_id) in mine
         ]
         _END.run(connection, ended)
+        return True
 
-    def _release_events(self, connection: Connection, release: _Release) -> None:
-        self._pump(connection, release.at)
+    def _release_events(self, connection: Connection, release: _Release) -> bool:
+        if not self._are_work(connection, release.event_ids, release.at):
+            return False
         mine = _still_reserved(connection, release.event_ids)
         _hand_on(connection, release.event_ids, mine, to_ms(release.at), next_rev(connection))
+        return True
 
-    def _pump(self, connection: Connection, now: datetime) -> None:
-        """Turn the journal's events into work, if no tick was quicker."""
-        while pump_into(connection, self._journal, now, self._rules, self._marks):
-            pass
+    def _are_work(self, connection: Connection, event_ids: Sequence[str], now: datetime) -> bool:
+        """Turn the journal's next events into work, if no tick was quicker; False: these are not among them yet.
+
+        An import may have put thousands before them: one step in a transaction, so that it is a short one.
+        """
+        if _all_stored(connection, event_ids):
+            return True
+        copied = pump_into(connection, self._journal, now, self._rules, self._marks)
+        return not copied or _all_stored(connection, event_ids)
 
     def _ended(self, item: RoutingConclusion, now_ms: int) -> dict[str, Any]:
         enrichment = item.enrichment
