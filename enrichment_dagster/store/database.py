@@ -139,17 +139,23 @@ def _begin_soon(connection: Connection) -> None:
     Raises:
         OperationalError: the others did not end in time.
     """
-    driver: Any = connection.connection.dbapi_connection
+    if not _when_free(connection.connection.dbapi_connection, "BEGIN IMMEDIATE"):
+        run_driver(connection, "BEGIN IMMEDIATE")  # whose errors come as all others do
+
+
+def _when_free(driver: Any, text: str) -> bool:
+    """Run a statement as soon as others leave the file alone; False: they did not in time, or it has another fault."""
     give_up = time.monotonic() + _BUSY_TIMEOUT_MS / 1_000
     while time.monotonic() < give_up:
         try:
-            driver.execute("BEGIN IMMEDIATE")
-            return
+            driver.execute(text)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
-                break
+                return False
+        else:
+            return True
         time.sleep(_ASK_AGAIN_SECONDS)
-    run_driver(connection, "BEGIN IMMEDIATE")  # whose errors come as all others do
+    return False
 
 
 def open_sqlite(path: Path) -> Database:
@@ -189,6 +195,8 @@ def run_driver(connection: Connection, text: str, parameters: Any = (), *, many:
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not open transactions of its own
     cursor = connection.cursor()
+    # Of processes that open a new file together SQLite lets one do this, and refuses the others without waiting.
+    _when_free(connection, "PRAGMA journal_mode=WAL")
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",

@@ -32,7 +32,7 @@ def at_once(work: Work, jobs: Sequence[Any]) -> list[Any]:
             output, errors = parent.communicate("go\n", timeout=120)
         finally:
             parent.kill()
-    assert (begun, errors) == (["ready\n"] * len(jobs), "")
+    assert (begun, errors) == (["ready\n"] * len(jobs), ""), errors
     return [json.loads(line) for line in output.splitlines()]
 
 
