@@ -26,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from enrichment_dagster.domain.event import Event, RecordRef
+from enrichment_dagster.domain.keys import COMPANY_PREFIX
 
 OWN_WRITE = "own_write"
 """The reason of an event that reports what we wrote."""
@@ -48,7 +49,6 @@ COMPANY_LINK = "@company"
 _HIDDEN = "REDACTED"  # HubSpot sends it in place of a sensitive property's value
 _ANY = "*"  # the fingerprint of a company that is looked up when it is written
 _LINKS = frozenset({COMPANY_LINK, "accountid"})
-_DOMAIN = "domain:"  # begins the key of a company that is not known by its record yet
 _RELAYS = frozenset({"clay", "cloudevents", "standard_webhooks"})
 """Senders that pass on what tools made of a CRM's change: a workflow in n8n, a table in Clay."""
 _INTEGRATION = "INTEGRATION"
@@ -114,7 +114,9 @@ def fingerprints(ref: RecordRef, properties: Mapping[str, Any]) -> dict[str, str
 
 
 def _is_looked_up(name: str, value: Any) -> bool:
-    return name.lower() in _LINKS and str(value).startswith(_DOMAIN)
+    return name.lower() in _LINKS and str(value).startswith(
+        COMPANY_PREFIX
+    )  # a company that is not known by its record yet
 
 
 def is_ours(event: Event, marks: OwnMarks) -> bool:

@@ -307,6 +307,5 @@ def preload() -> None:
 
     Half a second of processor time: in a process that answers requests the first of them would have it.
     """
-    comparable_company("Example Inc.")
     for field, raw in (("email", "a@example.com"), ("phone", "+14155550132"), ("company_domain", "www.example.co.uk")):
         normalise(field, raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from enrichment_dagster.domain.config import RoutingConfig
 from enrichment_dagster.domain.evaluation import Evaluator, prepared
@@ -20,6 +21,15 @@ class RoutingDecision:
     score: int
     route: str
     reasons: tuple[str, ...] = ()  # one for each rule that fitted
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "segment": self.segment,
+            "score": self.score,
+            "route": self.route,
+            "reasons": list(self.reasons),
+        }
 
 
 class RoutingRules:

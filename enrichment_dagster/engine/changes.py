@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from enrichment_dagster.domain.fields import FIELDS, FieldValue, Level
-from enrichment_dagster.domain.keys import COMPANY_PREFIX
-from enrichment_dagster.engine.draft import Draft, company_behind
+from enrichment_dagster.engine.circumstances import mail_domain_of
+from enrichment_dagster.engine.draft import Draft
 from enrichment_dagster.engine.plan import Plan
 from enrichment_dagster.ports import Employer
 
@@ -26,7 +26,7 @@ def settle(draft: Draft, plan: Plan) -> None:
 def _new_employer(draft: Draft) -> Employer | None:
     """Return the company that a provider names in place of the known one; None where it names the same one or none."""
     values, before = draft.knowledge.values, draft.former_company
-    found = _bought(values.get("company_domain")) or _behind(_bought(values.get("email")))
+    found = _bought(values.get("company_domain")) or mail_domain_of(_bought(values.get("email")))
     if not found or before is None or found == before:
         return None
     return Employer(domain=found, name=_bought(values.get("company_name")), former_domain=before)
@@ -34,11 +34,6 @@ def _new_employer(draft: Draft) -> Employer | None:
 
 def _bought(value: FieldValue | None) -> str:
     return str(value.value) if value is not None and value.precedence else ""
-
-
-def _behind(address: str) -> str:
-    """Return the domain of the company behind an address: people get it from whom they work for."""
-    return (company_behind(address) or "").removeprefix(COMPANY_PREFIX)
 
 
 def _take_back(draft: Draft) -> None:

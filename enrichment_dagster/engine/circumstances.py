@@ -90,7 +90,7 @@ def identify(
         email = found if isinstance(found, str) else None
     except InvalidValueError:
         fault = "invalid_email"
-    mail_domain = _mail_domain(email)
+    mail_domain = mail_domain_of(email)
     named = _domain((company or known).get("company_domain")) or _domain(attributes.get("domain"))
     return Identity(email, fault, mail_domain, named or mail_domain, item.event.subject.key, tuple(records))
 
@@ -137,7 +137,8 @@ def _unknown(identity: Identity, rules: Rules) -> str:
     return (personal_reason(identity.email) or "") if rules.skip_personal else ""
 
 
-def _mail_domain(email: str | None) -> str | None:
+def mail_domain_of(email: str | None) -> str | None:
+    """Return the domain of the company behind an address: people get it from whom they work for."""
     if email is None or personal_reason(email):
         return None  # the mail host's company is not the person's
     return _domain(email_domain(email))

@@ -13,7 +13,6 @@ from enrichment_dagster.domain.fields import FIELDS, FieldValue, Level
 from enrichment_dagster.domain.keys import COMPANY_PREFIX, domain_subject, email_subject
 from enrichment_dagster.domain.normalise import (
     InvalidValueError,
-    email_domain,
     normalise,
     normalise_domain,
     personal_reason,
@@ -210,13 +209,6 @@ def _given(event: Event) -> dict[str, Any]:
     """Return what the sender said of the company, under our field names."""
     names = {"company_name": "company", "company_domain": "domain"}
     return {name: event.attributes[said] for name, said in names.items() if event.attributes.get(said)}
-
-
-def company_behind(address: Any) -> str | None:
-    """Return the subject of the company whose domain an address has; a mail host's company is not the person's."""
-    if not isinstance(address, str) or "@" not in address or personal_reason(address):
-        return None
-    return company_key(email_domain(address))
 
 
 def _known_values(draft: Draft, fields: Mapping[str, Any], source: str, now: datetime) -> list[FieldValue]:

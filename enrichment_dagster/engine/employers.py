@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.keys import COMPANY_PREFIX
 from enrichment_dagster.domain.records import ACCOUNT
 from enrichment_dagster.ports import Crm, OutboxEntry, RecordMapper
 
 NO_SUCH_COMPANY = "no_such_company"
-_DOMAIN = "domain:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ async def with_companies(crm: Crm, entries: Sequence[OutboxEntry], mapper: Recor
 def _domain(entry: OutboxEntry, mapper: RecordMapper) -> str:
     link = mapper.link(entry.ref)
     value = entry.assign.get(link) if link else None
-    return value.removeprefix(_DOMAIN) if isinstance(value, str) and value.startswith(_DOMAIN) else ""
+    return value.removeprefix(COMPANY_PREFIX) if isinstance(value, str) and value.startswith(COMPANY_PREFIX) else ""
 
 
 async def _ids(crm: Crm, domains: Sequence[str], mapper: RecordMapper) -> dict[str, str]:

@@ -184,13 +184,6 @@ class Subjects:
         return [*self._mapper.properties(ref), *([link] if link else [])]
 
 
-async def read_subjects(events: Sequence[Event], crms: Mapping[str, Crm], mapper: RecordMapper) -> Subjects:
-    """Read what the CRMs hold on the subjects of these events; CRMs that do not answer are left out."""
-    subjects = Subjects(crms, mapper)
-    await subjects.read(events)
-    return subjects
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a record says of a person or a company, under our names, as the CRM stores it."""

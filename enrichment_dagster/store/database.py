@@ -196,9 +196,9 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not open transactions of its own
     cursor = connection.cursor()
     # Of processes that open a new file together SQLite lets one do this, and refuses the others without waiting.
-    _when_free(connection, "PRAGMA journal_mode=WAL")
+    if not _when_free(connection, "PRAGMA journal_mode=WAL"):
+        cursor.execute("PRAGMA journal_mode=WAL")  # for its error
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",
         f"busy_timeout={_BUSY_TIMEOUT_MS}",
         "temp_store=MEMORY",

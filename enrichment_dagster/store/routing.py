@@ -11,7 +11,6 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from enrichment_dagster.domain.echoes import OwnMarks
 from enrichment_dagster.domain.eligibility import InboxRules
-from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.ports import RoutingConclusion, WorkKind
 from enrichment_dagster.store.committer import GroupCommitter, each
 from enrichment_dagster.store.database import Database, to_ms
@@ -134,17 +133,8 @@ def _routing_row(item: RoutingConclusion, end: Mapping[str, Any], rev: int) -> d
         "kind": str(WorkKind.ROUTING),
         "day": event.received_at.date().isoformat(),
         "due_at_ms": to_ms(event.received_at),
-        "routing": None if decision is None else _decision_as_json(decision),
+        "routing": None if decision is None else decision.as_data(),
         "rev": rev,
-    }
-
-
-def _decision_as_json(decision: RoutingDecision) -> dict[str, Any]:
-    return {
-        "segment": decision.segment,
-        "score": decision.score,
-        "route": decision.route,
-        "reasons": list(decision.reasons),
     }
 
 

@@ -24,7 +24,6 @@ def encode(content: Any) -> bytes:
 
 def answer_body(result: RoutingResult) -> dict[str, Any]:
     """Return what was found within the deadline."""
-    decision = result.decision
     moments = {value.fetched_at for value in result.values.values()}  # a provider's values have one together
     written = {moment: iso(moment) for moment in moments}
     return {
@@ -34,12 +33,7 @@ def answer_body(result: RoutingResult) -> dict[str, Any]:
         "data": {name: value.value for name, value in result.values.items()},
         "provenance": {name: _provenance(value, written[value.fetched_at]) for name, value in result.values.items()},
         "missing_fields": {name: str(reason) for name, reason in result.missing.items()},
-        "routing": {
-            "segment": decision.segment,
-            "score": decision.score,
-            "route": decision.route,
-            "reasons": list(decision.reasons),
-        },
+        "routing": result.decision.as_data(),
         "cost_usd": usd(result.cost_micros),
         "latency_ms": round(result.latency_ms, 1),
     }

@@ -7,7 +7,7 @@ from support.builders import an_event
 from support.ports import PlainMapper, ScriptedCrm
 
 from enrichment_dagster.domain.event import RecordRef
-from enrichment_dagster.engine.subjects import known_company, known_person, read_subjects
+from enrichment_dagster.engine.subjects import Subjects, known_company, known_person
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import CrmFailure
 
@@ -37,7 +37,8 @@ def mapper():
 @pytest.fixture
 def read(crm, mapper):
     async def read(*events, crms=None):
-        subjects = await read_subjects(events, crms or {"hubspot": crm}, mapper)
+        subjects = Subjects(crms or {"hubspot": crm}, mapper)
+        await subjects.read(events)
         found = [subjects.of(event) for event in events]
         return found[0] if len(found) == 1 else found
 
