@@ -79,6 +79,32 @@ def pid_in(log: Path) -> int:
     return int(log.read_text().split()[0])
 
 
+def autogroup_niceness(pid: int | None) -> int:
+    """Return the niceness of a process' session, as Linux tells it: ``/autogroup-123 nice 10``."""
+    return int(Path(f"/proc/{pid}/autogroup").read_text().split()[-1])
+
+
+def test_a_process_that_is_to_yield_does_so_with_its_children_and_its_session(tmp_path: Path) -> None:
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("this kernel does not group tasks by session")
+    log, usual = tmp_path / "parent.log", autogroup_niceness(os.getpid())
+    for niceness in (13, 17):  # two changes in a row: the second one has to wait
+        log.unlink(missing_ok=True)
+        spec = ProcessSpec("parent", [sys.executable, "-c", PARENT], os.environ, log, lambda: True, niceness=niceness)
+        process = SupervisedProcess(spec)
+        process.start()
+        try:
+            child = pid_in(log)
+            assert process.process is not None
+            found = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (process.process.pid, child)]
+            assert found == [niceness, niceness]
+            assert autogroup_niceness(process.process.pid) == niceness
+            assert autogroup_niceness(child) == niceness
+            assert autogroup_niceness(os.getpid()) == usual
+        finally:
+            process.stop()
+
+
 def test_what_does_not_end_when_asked_is_ended_by_force(start: Callable[..., SupervisedProcess]) -> None:
     process = start(STUBBORN, stop_seconds=0.3)
     eventually("the process is up", lambda: "up" in process.spec.log_path.read_text())
