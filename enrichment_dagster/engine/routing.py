@@ -20,6 +20,7 @@ from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.eligibility import Standing
 from enrichment_dagster.domain.event import Event, Lane
 from enrichment_dagster.domain.waterfall import Knowledge
+from enrichment_dagster.engine.adaptive import AdaptiveLimit
 from enrichment_dagster.engine.circumstances import circumstances_of, identify
 from enrichment_dagster.engine.conclude import Validator
 from enrichment_dagster.engine.concluder import Aside, Concluder, drained
@@ -58,6 +59,10 @@ RESERVE = timedelta(seconds=2)
 DRAIN_SECONDS = 4.0
 MOST_IN_HAND = 256
 """Webhooks' events that are routed at once; what comes on top of them is the standard lane's."""
+
+USUAL_IN_HAND, LEAST_IN_HAND = 32, 8
+SLOW_WEBHOOK_SECONDS = 0.015
+"""Where a webhook waits longer than this to be stored, fewer are routed: senders must not wait for what is optional."""
 
 _CRM_READ_SECONDS = 0.8
 _ANSWER_SECONDS = 0.05  # of the deadline, for what comes after the last provider's answer
@@ -115,6 +120,9 @@ class RoutingLane:
         self._webhooks: asyncio.Queue[Event] = asyncio.Queue()
         self._orders: dict[str, tuple[Mapping[str, ProviderStanding], Orders]] = {}
         self._in_hand = 0  # events of webhooks that are not routed yet
+        self._room = AdaptiveLimit(
+            clock, least=LEAST_IN_HAND, usual=USUAL_IN_HAND, most=MOST_IN_HAND, slow_seconds=SLOW_WEBHOOK_SECONDS
+        )
         self._counts = RoutingCounts()
 
     def routes(self, event_type: str) -> bool:
@@ -206,15 +214,22 @@ class RoutingLane:
 
     # --- webhooks ----------------------------------------------------------------------------------------------------
 
-    def reserve(self, event: Event) -> Event:
-        """Return the event as it is to be recorded: reserved to this process if it is routed and there is room."""
-        plan = self._plans.get(event.event_type)
-        if plan is None or event.skip_reason or self._in_hand >= MOST_IN_HAND:
-            return event
-        return _reserved(event, plan.deadline_seconds)
+    def reserve(self, events: Sequence[Event], urgent: Sequence[bool]) -> list[Event]:
+        """Return events as they are to be recorded: reserved to this process if they are urgent and there is room."""
+        free = int(self._room.value) - self._in_hand
+        marked = []
+        for event, soon in zip(events, urgent, strict=True):
+            plan = self._plans.get(event.event_type) if soon and free > 0 and not event.skip_reason else None
+            marked.append(event if plan is None else _reserved(event, plan.deadline_seconds))
+            free -= plan is not None
+        return marked
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Route recorded events soon; those that were not reserved are left to the standard lane."""
+    def take(self, events: Sequence[Event], stored_after_seconds: float) -> None:
+        """Route recorded events soon; those that were not reserved are left to the standard lane.
+
+        ``stored_after_seconds``: how long their webhook has waited, which tells how many can be routed meanwhile.
+        """
+        self._room.felt(stored_after_seconds, self._in_hand)
         for event in events:
             if event.reserved_until is not None:
                 self._in_hand += 1

@@ -47,7 +47,7 @@ class Webhook:
         """Answer one delivery. A 2xx means that everything in it is durable."""
         try:
             body = await read_body(request, self._deps.limits)
-            now = self._deps.clock.now()
+            begun, now = self._deps.clock.monotonic(), self._deps.clock.now()
             raw = _raw(request, body)
             self._sender.verify(raw, now)
         except IntakeError as error:
@@ -57,7 +57,7 @@ class Webhook:
         except PayloadError as error:
             self._refusals.note(self._sender.name, error.reason, error.detail)
             return await self._keep(error, KeptBody(self._sender.name, error.reason, error.detail, body, now))
-        return await self._record(parsed)
+        return await self._record(parsed, begun)
 
     def _greet(self, sender: Greeted, request: Request) -> Response:
         try:
@@ -84,16 +84,16 @@ class Webhook:
         lane = self._deps.routing
         if lane is None:
             return parsed
-        marked = zip(parsed.events, urgent(parsed.events), strict=True)
-        return replace(parsed, events=[lane.reserve(event) if soon else event for event, soon in marked])
+        return replace(parsed, events=lane.reserve(parsed.events, urgent(parsed.events)))
 
-    async def _record(self, parsed: Parsed) -> Response:
+    async def _record(self, parsed: Parsed, begun: float) -> Response:
         stored = await self._store(parsed)
         if stored is None:
             return self._unavailable()
         parsed, fresh = stored
         if self._deps.routing is not None:
-            self._deps.routing.take([event for event, new in zip(parsed.events, fresh, strict=True) if new])
+            new = [event for event, is_new in zip(parsed.events, fresh, strict=True) if is_new]
+            self._deps.routing.take(new, self._deps.clock.monotonic() - begun)
         for reject in parsed.rejects:
             self._refusals.note(self._sender.name, reject.reason, reject.detail)
         added = {} if self._answering is None else self._answering.answer(parsed, fresh)

@@ -51,9 +51,9 @@ def in_gateway(pipeline: Pipeline, event: Event, *, survives: bool) -> None:
     lane = service.lane
 
     async def live() -> None:
-        reserved = lane.reserve(event)
-        await pipeline.journal.append([reserved])
-        lane.take([reserved])
+        reserved = lane.reserve([event], [True])
+        await pipeline.journal.append(reserved)
+        lane.take(reserved, stored_after_seconds=0.001)
         routing = asyncio.create_task(lane.route_webhooks())
         try:
             await _until_routed(lane)

@@ -113,12 +113,12 @@ class Routing:
         self.crm.records[event.subject] = {"p_email": f"p{number}@acme.com", **properties}
         return event
 
-    async def webhook(self, *events: Event) -> list[Event]:
-        """Take events as a webhook does: reserve, commit, route."""
-        events = tuple(self.lane.reserve(event) for event in events)
-        fresh = await self.journal.append(events)
-        self.lane.take([event for event, new in zip(events, fresh, strict=True) if new])
-        return list(events)
+    async def webhook(self, *events: Event, seconds: float = 0.001) -> list[Event]:
+        """Take events as a webhook does that waits so long: reserve, commit, route."""
+        reserved = self.lane.reserve(events, [True] * len(events))
+        fresh = await self.journal.append(reserved)
+        self.lane.take([event for event, new in zip(reserved, fresh, strict=True) if new], seconds)
+        return reserved
 
     async def run(self, until: Any, seconds: float = 30.0) -> None:
         """Let the background work until something is true."""

@@ -14,7 +14,7 @@ from support.routing import ANSWER, DEADLINE, Routing
 from enrichment_dagster.domain.event import Lane, RecordRef
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
 from enrichment_dagster.engine.plan import UNLISTED
-from enrichment_dagster.engine.routing import MOST_IN_HAND, RESERVE
+from enrichment_dagster.engine.routing import RESERVE, SLOW_WEBHOOK_SECONDS, USUAL_IN_HAND
 from enrichment_dagster.errors import CrmError, Overloaded, StoreError
 from enrichment_dagster.ports import CrmFailure, Pending, WorkKind
 
@@ -333,19 +333,38 @@ class TestWebhooks:
         await routing.lane.drain()
         assert len(routing.concluded) == 1
 
-    async def test_other_event_types_and_skipped_events_are_not_reserved(self):
+    async def test_other_event_types_skipped_events_and_imports_are_not_reserved(self):
         lane = Routing().lane
-        for event in (an_event(event_type="website_visit"), an_event(skip_reason="unsupported_event_type")):
-            assert lane.reserve(event) is event
+        for event, urgent in (
+            (an_event(event_type="website_visit"), True),
+            (an_event(skip_reason="unsupported_event_type"), True),
+            (an_event(), False),
+        ):
+            assert lane.reserve([event], [urgent]) == [event]
 
     async def test_more_than_can_be_routed_at_once_is_left_to_the_standard_lane(self):
         routing = Routing()
-        events = [routing.lead(number) for number in range(MOST_IN_HAND)]
-        await routing.webhook(*events)
-        (late,) = await routing.webhook(routing.lead(MOST_IN_HAND))
+        events = await routing.webhook(*(routing.lead(number) for number in range(USUAL_IN_HAND + 1)))
+        assert [event.lane for event in events] == [*[Lane.ROUTING] * USUAL_IN_HAND, Lane.STANDARD]
+        assert events[-1].reserved_until is None
+        (late,) = await routing.webhook(routing.lead(998))
         assert (late.lane, late.reserved_until) == (Lane.STANDARD, None)
         await routing.lane.drain()
-        assert routing.lane.reserve(routing.lead(999)).lane is Lane.ROUTING
+        (then,) = await routing.webhook(routing.lead(999))
+        assert then.lane is Lane.ROUTING
+
+    async def test_fewer_are_routed_where_webhooks_wait_and_more_where_they_do_not(self):
+        routing = Routing()
+        await routing.webhook(*(routing.lead(number) for number in range(USUAL_IN_HAND)))
+        await routing.webhook(routing.lead(997), seconds=SLOW_WEBHOOK_SECONDS * 2)
+        await routing.lane.drain()
+        events = await routing.webhook(*(routing.lead(number) for number in range(100, 200)))
+        assert sum(event.lane is Lane.ROUTING for event in events) == round(USUAL_IN_HAND * 0.7)
+        await routing.lane.drain()
+        for number in range(100):
+            await routing.webhook(an_event(number, event_type="website_visit"))
+        events = await routing.webhook(*(routing.lead(number) for number in range(200, 300)))
+        assert sum(event.lane is Lane.ROUTING for event in events) == USUAL_IN_HAND
 
     @pytest.mark.parametrize(
         "failure", [CrmFailure("not_found", transient=False), CrmFailure("locked", transient=True)]
