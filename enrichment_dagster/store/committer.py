@@ -56,6 +56,8 @@ class GroupCommitter:
         """``pause_seconds``: how long the lock is left to other processes after each transaction."""
         self._pause_seconds = pause_seconds
         self._writer = database.writer()
+        self.reader = database.reader()
+        """For what an asker only wants to know: its queries do not wait for the commit under way."""
         self._asked: deque[_Request] = deque()
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()  # one wakes the thread: a call to the system
         self._called = False  # and it has not begun to look yet
@@ -90,6 +92,7 @@ class GroupCommitter:
             self._closed = self._hurries = True
             self._call()
         self._thread.join()
+        self.reader.close()
 
     def _call(self) -> None:
         if not self._called:

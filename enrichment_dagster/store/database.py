@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
+
+Found = TypeVar("Found")
 
 _BUSY_TIMEOUT_MS = 10_000
 _PRIMARY_CODE = 0xFF  # of an error's code; the rest says why, as that another process looks over what a dead one left
@@ -81,6 +83,10 @@ class Database:
         """Return a writer, for a thread that writes all the time."""
         return Writer(self)
 
+    def reader(self) -> Reader:
+        """Return a reader, for a thread that reads all the time."""
+        return Reader(self)
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -131,6 +137,30 @@ class Writer:
         connection = self._database.engine.connect()
         run_driver(connection, "PRAGMA busy_timeout=0")
         return connection
+
+
+class Reader:
+    """Single queries of one thread, which wait for no writer.
+
+    Its connection lasts: SQLAlchemy takes longer to lend one than SQLite for a query.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._engine = database.engine
+        self._connection: Connection | None = None
+        self.is_quick = self._engine.dialect.name == "sqlite"
+        """Whether a query is a call of a function, which an event loop may make: Postgres is behind a network."""
+
+    def rows(self, query: Callable[[Connection], Found]) -> Found:
+        """Return what a query finds, which is run by the driver (``Query.rows``)."""
+        connection = self._connection = self._connection or self._engine.connect()
+        return query(connection)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def _begin_soon(connection: Connection) -> None:

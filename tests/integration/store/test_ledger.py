@@ -26,6 +26,7 @@ from enrichment_dagster.ports import (
     Settlement,
 )
 from enrichment_dagster.store.ledger import SqlLedger
+from enrichment_dagster.store.rows import next_rev
 from enrichment_dagster.store.tables import attempts, cache
 
 ANSWER = Answer((RawValue("title", "CTO", 0.9), RawValue("tech_stack", ["Go"], 1.0)), "req-1")
@@ -53,6 +54,13 @@ async def test_an_answer_is_settled_and_remembered_as_it_was(rig, other):
     assert isinstance(found, Cached)
     assert found.answer.values == ANSWER.values
     assert found.fetched_at == rig.clock.now()
+
+
+async def test_a_remembered_answer_waits_for_no_writer(rig, other):
+    await rig.ledger.settle(settlement(await rig.begin()))
+    with other.ops.write() as connection:
+        next_rev(connection)  # whoever begins a call waits for this one
+        assert isinstance(await asyncio.wait_for(rig.begin(), 5), Cached)
 
 
 async def test_a_remembered_answer_ends_at_its_time(rig):
