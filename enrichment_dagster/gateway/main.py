@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -47,6 +46,7 @@ from enrichment_dagster.gateway.routing import route_leads
 from enrichment_dagster.gateway.seats import hold_seat, in_one_process, workers_check
 from enrichment_dagster.gateway.visitors import KnownVisitors
 from enrichment_dagster.intake.registry import build_senders
+from enrichment_dagster.interpreter import make_quick
 from enrichment_dagster.logs import configure_logging
 from enrichment_dagster.masking import known_secrets
 from enrichment_dagster.monitoring.checks import Verdict
@@ -62,8 +62,6 @@ if TYPE_CHECKING:
 _GRACEFUL_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75  # longer than the pause between two deliveries of a busy sender
 _MAX_CONNECTIONS = 1_000
-_NEW_OBJECTS = 20_000  # before garbage is looked for; usually 700
-_TURN_SECONDS = 0.0005  # for how long a thread may compute while another one waits; usually 0.005
 
 _log = structlog.get_logger(__name__)
 
@@ -146,19 +144,6 @@ def run(settings: Settings, host: str, port: int, place: Place) -> None:
             stack.callback(enrich.close)
         make_quick()
         serve(build_app(settings, journal, stores, late, routing, enrich, place), host, port, place.listener)
-
-
-def make_quick() -> None:
-    """Tell Python that answers are waited for.
-
-    What is loaded by now stays for ever and need not be looked at for garbage; what a request makes is freed without
-    being looked for, as nearly nothing of it is in circles. And threads take turns more often: an answer waits for its
-    commit, and the commit for its thread.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
-    sys.setswitchinterval(_TURN_SECONDS)
 
 
 def run_workers(count: int, host: str, port: int, *, json_logs: bool) -> None:
