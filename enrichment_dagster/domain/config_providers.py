@@ -124,7 +124,7 @@ class ProviderConfig(ConfigModel):
 class RetryConfig(ConfigModel):
     """How often one paid call is repeated after a transient error. The engine is the only owner of retries."""
 
-    attempts: int = Field(default=3, ge=1, le=10)
+    attempts: int = Field(default=4, ge=1, le=10, description="The first one and its repeats together.")
     first_delay_seconds: Seconds = 0.5
     max_delay_seconds: Seconds = 8.0
 
@@ -135,6 +135,9 @@ class BreakerConfig(ConfigModel):
     min_calls: int = Field(default=10, ge=1)
     failure_share: float = Field(default=0.5, gt=0, le=1)
     consecutive_failures: int = Field(default=8, ge=1)
+    min_seconds: float = Field(
+        default=1.0, ge=0, le=60, description="It must go on for so long: refusals come sooner than answers."
+    )
     window_seconds: Seconds = 60.0
     open_seconds: Seconds = 15.0
     max_open_seconds: Seconds = 300.0

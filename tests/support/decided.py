@@ -73,10 +73,11 @@ def awaited(installation: Installation, event: Event, **changes: Any) -> None:
 
 
 def failing(calls: int, *, lifetime_calls: int = 0) -> ProviderState:
-    """A provider whose last calls have all failed, just now."""
+    """A provider whose calls of the last seconds have all failed."""
     now, state = datetime.now(UTC).timestamp(), ProviderState(lifetime_calls=lifetime_calls)
-    for _ in range(calls):
-        state = observe(state, ProviderPolicy(), CallReport("person", Verdict.FAILURE, 100), now=now)
+    for number in range(calls):
+        at = now - 3 * (1 - (number + 1) / calls)
+        state = observe(state, ProviderPolicy(), CallReport("person", Verdict.FAILURE, 100), now=at)
     return state
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from enrichment_dagster.engine.protection import (
     Admitted,
+    BreakerPolicy,
     CallReport,
     Denied,
     ProviderPolicy,
@@ -31,11 +32,15 @@ def throttled(retry_after: float | None = None, quota: Quota | None = None) -> C
     return report(Verdict.NEUTRAL, throttled=True, retry_after_seconds=retry_after, quota=quota)
 
 
+AT_ONCE = BreakerPolicy(min_seconds=0)
+"""Opens without waiting for answers that may still come."""
+
+
 @dataclass
 class Desk:
     """One provider's state, and a clock in seconds since NOW that tests move by hand."""
 
-    policy: ProviderPolicy = field(default_factory=ProviderPolicy)
+    policy: ProviderPolicy = field(default_factory=lambda: ProviderPolicy(breaker=AT_ONCE))
     state: ProviderState = field(default_factory=ProviderState)
     time: float = 0.0
 

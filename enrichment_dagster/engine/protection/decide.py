@@ -70,7 +70,7 @@ def observe(state: ProviderState, policy: ProviderPolicy, report: CallReport, *,
     breaker, switch, latencies = current.breaker, current.switch, current.latencies
     if report.verdict is not Verdict.NEUTRAL:
         failed, began_at = report.verdict is Verdict.FAILURE, report.began_at(now)
-        breaker = breaker.observe(policy.breaker, failed=failed, began_at=began_at, now=now)
+        breaker = breaker.observe(policy.breaker, failed=failed, began_at=began_at, now=now, latencies=latencies)
         switch = switch.observe(policy.switch, failed=failed, began_at=began_at, now=now)
     if report.verdict is Verdict.OK:
         latencies = with_sample(latencies, report.purpose, report.latency_ms)

@@ -10,12 +10,16 @@ class BreakerPolicy:
     """When a provider is left alone, and for how long.
 
     It opens when ``failure_share`` of at least ``min_calls`` calls in the window failed, or after so many
-    ``consecutive_failures``. Each failed probe doubles the time, from ``open_seconds`` to ``max_open_seconds``.
+    ``consecutive_failures``; but only where that lasts for ``min_seconds``, and for as long as the provider's slow
+    answers take. For refusals are quicker than answers: of calls that are sent together all that fail end first, be
+    they few. With 0 ``min_seconds`` it opens at once. Each failed probe doubles the time, from ``open_seconds`` to
+    ``max_open_seconds``.
     """
 
     min_calls: int = 10
     failure_share: float = 0.5
     consecutive_failures: int = 8
+    min_seconds: float = 1
     window_seconds: float = 60
     open_seconds: float = 15
     max_open_seconds: float = 300

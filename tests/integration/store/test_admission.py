@@ -172,7 +172,7 @@ class TestLimits:
 class TestHealth:
     @pytest.fixture
     def fragile(self, rig, other):
-        policy = ProviderPolicy(breaker=BreakerPolicy(consecutive_failures=3, open_seconds=15))
+        policy = ProviderPolicy(breaker=BreakerPolicy(consecutive_failures=3, min_seconds=0, open_seconds=15))
         for one in (rig, other):
             one.limit(Policies({"apollo": policy}))
 

@@ -35,7 +35,7 @@ def test_the_shipped_file_is_valid():
 
 def test_the_small_file_of_the_tests_is_valid_and_complete_by_defaults():
     config = parse_config(SMALL_CONFIG)
-    assert config.retry.attempts == 3
+    assert config.retry.attempts == 4
     assert config.runs.max_batch == 500
     assert config.crm.object_config("salesforce", "lead") is None
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from support.protection import NOW, Desk, report, throttled
 
-from enrichment_dagster.engine.protection import Admitted, BreakerPolicy, Denied, ProviderPolicy, Verdict
+from enrichment_dagster.engine.protection import (
+    Admitted,
+    BreakerPolicy,
+    Denied,
+    ProviderPolicy,
+    ProviderState,
+    Verdict,
+)
 
 
 @pytest.fixture
@@ -88,6 +95,67 @@ def test_what_says_nothing_of_the_providers_health_neither_opens_it_nor_breaks_t
     desk.hear(report(Verdict.NEUTRAL))
     desk.fail()
     assert desk.standing.breaker == "open"
+
+
+class TestRefusalsAreQuickerThanAnswers:
+    """Of calls that are sent together those that fail end first, be they few."""
+
+    @pytest.fixture
+    def patient(self) -> Desk:
+        return Desk(ProviderPolicy())
+
+    def test_failures_before_the_answers_open_nothing(self, patient):
+        patient.fail(100)
+        patient.time = 0.05
+        patient.ok(400, latency_ms=50)
+        patient.time = 5.0
+        patient.fail(7)
+        assert patient.standing.breaker == "closed"
+
+    def test_it_opens_when_that_goes_on_for_a_second(self, patient):
+        patient.fail(100)
+        patient.time = 0.99
+        patient.fail(100)
+        assert patient.standing.breaker == "closed"
+        patient.time = 1.0
+        patient.fail()
+        assert patient.standing.breaker == "open"
+
+    def test_it_waits_for_as_long_as_slow_answers_take(self, patient):
+        patient.ok(20, latency_ms=3_000)
+        patient.fail(20)
+        patient.time = 2.5
+        patient.fail(20)
+        assert patient.standing.breaker == "closed"
+        patient.time = 4.0
+        patient.fail()
+        assert patient.standing.breaker == "open"
+
+    def test_but_not_for_a_minute(self, patient):
+        patient.ok(20, latency_ms=60_000)
+        patient.fail(20)
+        patient.time = 10.0
+        patient.fail()
+        assert patient.standing.breaker == "open"
+
+    def test_an_answer_meanwhile_lets_it_begin_anew(self, patient):
+        patient.ok(20)
+        patient.fail(8)
+        patient.time = 0.9
+        patient.ok()
+        patient.fail(8)
+        patient.time = 1.5
+        patient.fail()
+        assert patient.standing.breaker == "closed"
+        patient.time = 1.9
+        patient.fail()
+        assert patient.standing.breaker == "open"
+
+    def test_all_processes_know_since_when(self, patient):
+        patient.fail(8)
+        other = Desk(patient.policy, ProviderState.from_json(patient.state.to_json()), time=1.0)
+        other.fail()
+        assert other.standing.breaker == "open"
 
 
 def test_it_is_open_for_15_seconds_not_14(opened):
@@ -179,7 +247,9 @@ def test_late_results_of_calls_from_before_it_opened_decide_nothing(opened, verd
 
 
 def test_its_numbers_are_the_policys():
-    desk = Desk(ProviderPolicy(breaker=BreakerPolicy(consecutive_failures=2, open_seconds=1, max_open_seconds=1)))
+    desk = Desk(
+        ProviderPolicy(breaker=BreakerPolicy(consecutive_failures=2, min_seconds=0, open_seconds=1, max_open_seconds=1))
+    )
     desk.fail(2)
     assert desk.ask() == Denied("breaker_open", NOW + 1)
     desk.time = 1.0
