@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,14 @@ class RealGateway:
         return f"http://127.0.0.1:{self.client.port}"
 
     def provider_calls(self) -> int:
-        """How many calls have reached providers so far."""
+        """How many calls have reached providers, once those have that no answer has waited for."""
+        before, now = -1, self._calls_so_far()
+        while now != before:
+            time.sleep(0.3)
+            before, now = now, self._calls_so_far()
+        return now
+
+    def _calls_so_far(self) -> int:
         calls: dict[str, int] = self.emulators.state.counters.as_data()["calls"]
         return sum(count for name, count in calls.items() if not name.startswith(("hubspot", "salesforce")))
 
