@@ -77,13 +77,15 @@ class GroupCommitter:
         Raises:
             StoreError: the committer is closed.
         """
-        future: asyncio.Future[Result_co] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result_co] = loop.create_future()
         with self._gate:
             if self._closed:
                 raise StoreError("the store is closed")
             self._asked.append(_Request(handler, item, future))
             self._hurries = self._hurries or not patient
-            self._call()
+        # Not yet: the lookups of a lead ask one after the other, and the thread would run off with the first one.
+        loop.call_soon(self._call)
         return await future
 
     def close(self) -> None:
