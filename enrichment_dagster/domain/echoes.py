@@ -114,9 +114,8 @@ def fingerprints(ref: RecordRef, properties: Mapping[str, Any]) -> dict[str, str
 
 
 def _is_looked_up(name: str, value: Any) -> bool:
-    return name.lower() in _LINKS and str(value).startswith(
-        COMPANY_PREFIX
-    )  # a company that is not known by its record yet
+    """Say whether a value is a company that is not known by its record yet."""
+    return name.lower() in _LINKS and str(value).startswith(COMPANY_PREFIX)
 
 
 def is_ours(event: Event, marks: OwnMarks) -> bool:

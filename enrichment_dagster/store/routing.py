@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from enrichment_dagster.domain.echoes import OwnMarks
 from enrichment_dagster.domain.eligibility import InboxRules
 from enrichment_dagster.ports import RoutingConclusion, WorkKind
-from enrichment_dagster.store.committer import GroupCommitter, each
+from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
 from enrichment_dagster.store.dispatch import pump_into
 from enrichment_dagster.store.edges import store_edges
@@ -33,6 +33,9 @@ class _Batch:
 class _Release:
     event_ids: Sequence[str]
     at: datetime
+
+
+_Asked = TypeVar("_Asked", _Batch, _Release)
 
 
 class SqlRoutingStore:
@@ -59,14 +62,15 @@ class SqlRoutingStore:
 
         Repeating it changes nothing.
         """
-        batch = _Batch(conclusions, finished_at)
-        while not await self._committer.submit(self._conclude, batch):
-            pass  # calls that are to be sent had their turn
+        await self._until_done(self._conclude, _Batch(conclusions, finished_at))
 
     async def release(self, event_ids: Sequence[str], at: datetime) -> None:
         """Give up the reservations of events that were not routed."""
-        release = _Release(event_ids, at)
-        while not await self._committer.submit(self._release, release):
+        await self._until_done(self._release, _Release(event_ids, at))
+
+    async def _until_done(self, handler: Handler[_Asked, bool], asked: _Asked) -> None:
+        """Repeat a step until it says that it is done; calls that are to be sent have their turn between two."""
+        while not await self._committer.submit(handler, asked):
             pass
 
     def _conclude_batch(self, connection: Connection, batch: _Batch) -> bool:

@@ -47,7 +47,7 @@ class Breaker:
         return replace(self, probe_until=send_at + PROBE_LEASE_SECONDS) if self.open_for else self
 
     def observe(
-        self, policy: BreakerPolicy, *, failed: bool, began_at: float, now: float, latencies: Latencies = ()
+        self, policy: BreakerPolicy, *, failed: bool, began_at: float, now: float, latencies: Latencies
     ) -> Breaker:
         """Return the breaker after a call that says something of the provider's health."""
         if not self.open_for:
