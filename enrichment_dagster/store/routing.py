@@ -14,10 +14,10 @@ from enrichment_dagster.domain.eligibility import InboxRules
 from enrichment_dagster.ports import RoutingConclusion, WorkKind
 from enrichment_dagster.store.committer import GroupCommitter, Handler, each
 from enrichment_dagster.store.database import Database, to_ms
-from enrichment_dagster.store.dispatch import pump_into
 from enrichment_dagster.store.edges import store_edges
 from enrichment_dagster.store.pending import register_waiters
 from enrichment_dagster.store.prepared import Change, Query, insertion_of_new
+from enrichment_dagster.store.pump import pump_into
 from enrichment_dagster.store.result_rows import ended_parameters, result_rows, step_as_json
 from enrichment_dagster.store.rows import event_columns, next_rev
 from enrichment_dagster.store.tables import work

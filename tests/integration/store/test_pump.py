@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from support.builders import an_event
 from support.rig import LANE
 
-from enrichment_dagster.store import dispatch as dispatch_module
+from enrichment_dagster.store import pump as pump_module
 from enrichment_dagster.store.journal import _append
 from enrichment_dagster.store.rows import WATERMARK
 from enrichment_dagster.store.tables import counters, journal, work
@@ -28,10 +28,10 @@ async def test_events_become_due_work_once(rig):
 
 
 async def test_a_backlog_larger_than_a_step_is_copied_whole(rig, monkeypatch):
-    monkeypatch.setattr(dispatch_module, "_PUMP_ROWS", 7)
+    monkeypatch.setattr(pump_module, "_PUMP_ROWS", 7)
     await rig.receive(*range(20))
     with rig.ops.write() as connection:
-        assert dispatch_module.pump_into(connection, rig.journal_database, rig.clock.now(), {}) == 7, "one step"
+        assert pump_module.pump_into(connection, rig.journal_database, rig.clock.now(), {}) == 7, "one step"
     assert rig.dispatch.backlog() == 13
     assert rig.dispatch.pump() == 13
     assert rig.states() == {"due": 20}
@@ -57,7 +57,7 @@ async def test_racing_pumps_copy_each_event_once(rig, other):
 
 async def test_the_watermark_moves_with_the_rows_or_not_at_all(rig, monkeypatch):
     await rig.receive(1)
-    monkeypatch.setattr(dispatch_module, "_work_row", lambda *_: {"work_id": None})
+    monkeypatch.setattr(pump_module, "_work_row", lambda *_: {"work_id": None})
     with pytest.raises(SQLAlchemyError):
         rig.dispatch.pump()
     assert rig.rows(counters, counters.c.name == WATERMARK)[0]["n"] == 0

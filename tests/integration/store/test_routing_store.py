@@ -17,7 +17,7 @@ from enrichment_dagster.domain.outcome import MissingReason, Outcome
 from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.ports import Deferral, RoutingConclusion, WorkItem, WorkKind
-from enrichment_dagster.store import dispatch
+from enrichment_dagster.store import pump
 from enrichment_dagster.store.routing import SqlRoutingStore
 from enrichment_dagster.store.routing_counts import RoutingTally
 from enrichment_dagster.store.tables import field_values, outbox, quarantine, work
@@ -95,7 +95,7 @@ class TestReservation:
 
     async def test_what_an_import_put_before_it_becomes_work_in_small_steps(self, rig, gateway, monkeypatch):
         """Each step is a transaction of its own: calls that are to be sent go between them."""
-        monkeypatch.setattr(dispatch, "_PUMP_ROWS", 4)
+        monkeypatch.setattr(pump, "_PUMP_ROWS", 4)
         await rig.journal.append([an_event(n, at=rig.clock.now()) for n in range(10, 20)])
         (event,) = await gateway.receive(1)
         submit, steps = rig.committer.submit, []
