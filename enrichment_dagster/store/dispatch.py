@@ -20,9 +20,9 @@ from enrichment_dagster.domain.dispatch import (
     DueGroup,
     split_size,
 )
-from enrichment_dagster.domain.echoes import OWN_WRITE, Echo, OwnMarks
+from enrichment_dagster.domain.echoes import CAUSALITY_DEPTH, OWN_WRITE, Echo, OwnMarks
 from enrichment_dagster.domain.edges import ASSOCIATION_REMOVED
-from enrichment_dagster.domain.eligibility import InboxRules, matter, proven_wrong
+from enrichment_dagster.domain.eligibility import COOLDOWN, OUT_OF_ORDER, InboxRules, matter, proven_wrong
 from enrichment_dagster.domain.keys import email_subject
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.domain.triggers import UNSUPPORTED_REASON
@@ -51,6 +51,8 @@ _SHARED = ("event_id", "event_type", "source", "lane", "subject_system", "subjec
 _COPIED = (*_SHARED, "sender_event_id", "attributes", "occurred_at_ms", "received_at_ms")
 _NO_MARKS = OwnMarks()
 _NO_ECHO = Echo("", "", 0)
+_PASSED_OVER = (COOLDOWN, OUT_OF_ORDER, CAUSALITY_DEPTH)
+"""Reasons of events that ended without a run and are replayed all the same."""
 
 
 class DispatchStore:
@@ -524,7 +526,8 @@ def _bury(connection: Connection, row: Any, now_ms: int, rev: int) -> None:
 def _replay_day(connection: Connection, event_type: str, day: str, now_ms: int) -> None:
     """Add a piece of work for every finished event of the day; the old outcomes stay as they are.
 
-    Not for what our own writes caused: replaying that would start the loop which was prevented.
+    Not for what ended without a run, unless a replay passes over its reason: what the door refused (a page that does
+    not matter, a soft bounce) is no more wanted now, and what our own writes caused would start the loop again.
     """
     finished = select(work).where(
         work.c.event_type == event_type,
@@ -532,7 +535,7 @@ def _replay_day(connection: Connection, event_type: str, day: str, now_ms: int) 
         work.c.kind == str(WorkKind.EVENT),
         work.c.state == "done",
         work.c.outcome != str(Outcome.DEAD),
-        work.c.reason != OWN_WRITE,
+        (work.c.run_id != "") | work.c.reason.in_(_PASSED_OVER),
     )
     rows = connection.execute(finished).mappings().all()
     if not rows:
