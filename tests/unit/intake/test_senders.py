@@ -431,6 +431,21 @@ def test_three_shapes_are_one_kind_of_signal(sender: type[JsonSender], body: Any
     assert one(make(sender, triggers=strict), body).skip_reason == "below_threshold"
 
 
+@pytest.mark.parametrize(
+    ("kind", "sample_name", "score"),
+    [(G2, "g2-buyer-intent-response.json", "company_intent_score"), (Bombora, "", "score")],
+)
+def test_a_row_whose_score_rises_over_the_threshold_is_news(
+    kind: type[JsonSender], sample_name: str, score: str
+) -> None:
+    """G2 sums up the day so far: what was weak in the morning must not hide what is strong in the evening."""
+    row = documented(sample_name)["data"][0]["attributes"] if sample_name else {"domain": "northwind-parts.com"}
+    sender = make(kind, triggers=Triggers({"intent_signal": TriggerRules(min_score=60)}))
+    weak, weaker, strong, stronger = (one(sender, {**row, score: number}) for number in (30, 20, 70, 90))
+    assert weak.event_id == weaker.event_id != strong.event_id == stronger.event_id
+    assert (weak.skip_reason, strong.skip_reason) == ("below_threshold", "")
+
+
 def test_a_g2_row_is_known_by_company_product_signal_and_day() -> None:
     page = documented("g2-buyer-intent-response.json")
     row = page["data"][0]
