@@ -153,6 +153,19 @@ def test_custom_code_is_told_what_was_not_taken() -> None:
     assert outputs(unknown)["reason"] == "unsupported_event_type"
 
 
+def test_a_workflows_webhook_is_answered_with_the_same_outputs() -> None:
+    sender = HubSpotWorkflow(NO_PROOF, ALL, frozenset({"lead_created"}))
+    body = documented("hubspot-workflow-webhook-custombody.json")
+
+    def told(**changes: str) -> dict[str, Any]:
+        parsed = read(sender, encode({**body, **changes}))
+        return dict(sender.answer(parsed, [True]))
+
+    assert told() == {"should_enrich": True, "reason": "", "enrichment_triggered": True, "error": ""}
+    assert told(email="jane@gmail.com")["reason"] == "personal_email"
+    assert sender.refusal("bad_object_id", "none")["error"] == "bad_object_id: none"
+
+
 # --- Salesforce Flow: other records ----------------------------------------------------------------------------------
 
 
