@@ -12,7 +12,7 @@ from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.domain.outcome import Outcome
-from enrichment_dagster.ports import ROUTING_SUFFIX, WorkKind
+from enrichment_dagster.ports import REFUSED, ROUTING_SUFFIX, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.rows import REV, WATERMARK, Row
 from enrichment_dagster.store.tables import (
@@ -226,10 +226,18 @@ class HealthStore:
             detail = connection.execute(select(beats.c.detail).where(beats.c.name == PROJECTOR_BEAT)).scalar()
         return int(detail["rev"]) if detail else 0
 
+    def refused(self, window: timedelta) -> dict[str, dict[str, int]]:
+        """Return the senders that had a request refused in the window: how many by reason, since the gateway began."""
+        since, mine = to_ms(self._clock.now() - window), beats.c.name.startswith(REFUSED, autoescape=True)
+        statement = select(beats.c.name, beats.c.detail).where(mine, beats.c.at_ms >= since).order_by(beats.c.name)
+        with self._ops.read() as connection:
+            return {name.removeprefix(REFUSED): dict(found) for name, found in connection.execute(statement)}
+
     def last_beats(self) -> dict[str, datetime]:
         """Return when each process or loop was last alive."""
         with self._ops.read() as connection:
-            return {name: from_ms(at_ms) for name, at_ms in connection.execute(select(beats.c.name, beats.c.at_ms))}
+            found = connection.execute(select(beats.c.name, beats.c.at_ms))
+            return {name: from_ms(at_ms) for name, at_ms in found if not name.startswith(REFUSED)}
 
 
 def _routings(event_type: str, since_ms: int) -> Any:
