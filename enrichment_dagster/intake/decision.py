@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from enrichment_dagster.domain.eligibility import SKIPPED_DOMAIN, domain_is_listed
 from enrichment_dagster.domain.event import Event
-from enrichment_dagster.domain.normalise import personal_reason
+from enrichment_dagster.domain.normalise import email_domain, personal_reason
 from enrichment_dagster.intake.sender import Parsed
 
 
@@ -17,6 +18,8 @@ class Decision:
 
     skips_personal: frozenset[str]
     """Event types whose plan buys nothing for addresses of mail hosts."""
+    skips_domains: Mapping[str, Sequence[str]]
+    """Domains that are left alone, with all below them, by event type."""
 
     def answer(self, parsed: Parsed, fresh: Sequence[bool]) -> Mapping[str, Any]:
         """Return the outputs; of a batch, which HubSpot does not send here, those of its first event."""
@@ -30,6 +33,10 @@ class Decision:
         return {"should_enrich": True, "reason": "", "enrichment_triggered": False, "error": f"{reason}: {detail}"}
 
     def _why_not(self, event: Event) -> str:
-        if event.skip_reason or event.event_type not in self.skips_personal:
+        email = event.attributes.get("email") or ""
+        if event.skip_reason or not email:
             return event.skip_reason
-        return personal_reason(event.attributes.get("email") or "")
+        if event.event_type in self.skips_personal and (reason := personal_reason(email)):
+            return reason
+        listed = self.skips_domains.get(event.event_type, ())
+        return SKIPPED_DOMAIN if domain_is_listed([email_domain(email)], listed) else ""

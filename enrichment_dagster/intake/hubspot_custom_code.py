@@ -7,6 +7,7 @@ with 429 or 5xx. Its outputs, by which the workflow branches, are those of the a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Self
@@ -29,6 +30,7 @@ class HubSpotCustomCode(Decision, JsonSender):
     """The sender "hubspot_custom_code"."""
 
     skips_personal: frozenset[str] = field(default_factory=frozenset)
+    skips_domains: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     name: ClassVar[str] = "hubspot_custom_code"
     path: ClassVar[str] = "/webhooks/hubspot/custom-code"
@@ -36,7 +38,7 @@ class HubSpotCustomCode(Decision, JsonSender):
     @classmethod
     def build(cls, config: SharedSecretConfig, door: Door) -> Self:
         """Return the sender of this configuration."""
-        return cls(SharedSecret(door.secrets, config.header), door.triggers, door.skips_personal)
+        return cls(SharedSecret(door.secrets, config.header), door.triggers, door.skips_personal, door.skips_domains)
 
     def _fact(self, element: Element, now: datetime) -> Fact:
         record, inputs = child(element, "object"), child(element, "inputFields")

@@ -7,7 +7,7 @@ but not after a 4xx, except 429, whose Retry-After it reads in MILLISECONDS: so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -41,6 +41,7 @@ class HubSpotWorkflow(Decision, JsonSender):
     """The sender "hubspot_workflow"."""
 
     skips_personal: frozenset[str] = field(default_factory=frozenset)
+    skips_domains: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     name: ClassVar[str] = "hubspot_workflow"
     path: ClassVar[str] = "/webhooks/hubspot/workflow"
@@ -49,7 +50,8 @@ class HubSpotWorkflow(Decision, JsonSender):
     @classmethod
     def build(cls, config: HubSpotWorkflowConfig, door: Door) -> Self:
         """Return the sender of this configuration."""
-        return cls(WorkflowSignature(signature_v3(config, door)), door.triggers, door.skips_personal)
+        proof = WorkflowSignature(signature_v3(config, door))
+        return cls(proof, door.triggers, door.skips_personal, door.skips_domains)
 
     def _fact(self, element: Element, now: datetime) -> Fact:
         body = {**_profile(element), **element}

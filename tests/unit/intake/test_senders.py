@@ -144,6 +144,12 @@ def test_custom_code_is_told_of_a_personal_address(email: str, reason: str) -> N
     assert outputs(code_event(email), lenient)["enrichment_triggered"] is True
 
 
+def test_custom_code_is_told_of_a_domain_that_is_left_alone() -> None:
+    listed = HubSpotCustomCode(NO_PROOF, ALL, frozenset(), {"lead_created": ["competitor.example"]})
+    assert outputs(code_event("jane@mail.competitor.example"), listed)["reason"] == "skipped_domain"
+    assert outputs(code_event("jane@acme.com"), listed)["reason"] == ""
+
+
 def test_custom_code_is_told_what_was_not_taken() -> None:
     found = outputs([{"object": {}}])
     assert (found["should_enrich"], found["enrichment_triggered"]) == (True, False)
