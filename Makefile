@@ -35,9 +35,10 @@ bench: $(READY)  ## Measure what the targets speak of (an hour, idle machine) an
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/run.py --report
 
-soak: $(READY)  ## Kill every process twenty times under load and audit the account (half an hour, idle machine)
+soak: $(READY)  ## Kill every process twenty times under load, audit the account; all event types at once (an hour, idle machine)
 	$(BIN)/python benchmarks/soak.py --kills 20 --stacks 2
 	ENRICHMENT_TEST_ECHO_LEADS=2000 $(BIN)/python -m pytest tests/faults/test_echoes.py
+	$(BIN)/python benchmarks/run.py mixed
 
 lock:  ## Resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SPEND_WINDOW = timedelta(hours=24)
 _LOOP_WINDOW = timedelta(hours=24)
+_REFUSED_WINDOW = timedelta(hours=24)
 _CAP_WARNING = 0.9  # of the calls that a provider serves at all
 _FIRST_LANE = LANES[0]
 _PATIENCE = {TICK + lane.event_type: DEAD_DAEMON + lane.every - _FIRST_LANE.every for lane in LANES}
@@ -53,6 +54,7 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
         "providers": _providers(config, health, now),
         "pending_answers": health.pending_answers(),
         "kept_bodies": health.kept_bodies(),
+        "refused": health.refused(_REFUSED_WINDOW),
         "projector": {"rev": rev, "projected_rev": projected, "lag": max(0, rev - projected)},
         "beats": beats,
     }

@@ -13,17 +13,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from enrichment_dagster.errors import IntakeError
+from enrichment_dagster.gateway.lingering import LingeringResponse
 
 _RETRY_AFTER_SECONDS = "5"
 _REASONS = {404: "unknown_path", 405: "wrong_method"}
 # What is left of such a body must not be taken for the next request on the connection.
 _CLOSING = frozenset({408, 413})
+_LARGE = 413
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON answer."""
-    return Response(orjson.dumps(content), status, headers, "application/json")
+    kind = LingeringResponse if status == _LARGE else Response  # the client is still sending
+    return kind(orjson.dumps(content), status, headers, "application/json")
 
 
 def refused(error: IntakeError, extra: Mapping[str, Any] = _NOTHING) -> Response:

@@ -9,6 +9,7 @@ from enrichment_dagster.clock import Clock
 from enrichment_dagster.engine.late import LateAnswers
 from enrichment_dagster.engine.routing import RoutingLane
 from enrichment_dagster.gateway.api.deps import EnrichDeps
+from enrichment_dagster.gateway.refusals import RefusalCounts
 from enrichment_dagster.gateway.visitors import KnownVisitors
 from enrichment_dagster.intake.sender import Sender
 from enrichment_dagster.ports import Journal
@@ -49,4 +50,5 @@ class GatewayDeps:
     late: LateAnswers | None = None  # None: no provider calls back
     routing: RoutingLane | None = None  # None: every event takes the standard lane
     enrich: EnrichDeps | None = None  # None: POST /enrich is not served
+    refused: RefusalCounts = field(default_factory=RefusalCounts)
     visitors: KnownVisitors | None = None  # None: nobody is remembered, a visit is of whom it names

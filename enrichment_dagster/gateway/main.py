@@ -42,6 +42,7 @@ from enrichment_dagster.gateway.housekeeping import (
     watch_daemon,
 )
 from enrichment_dagster.gateway.polling import poll_late_answers
+from enrichment_dagster.gateway.refusals import RefusalCounts
 from enrichment_dagster.gateway.routing import route_leads
 from enrichment_dagster.gateway.seats import hold_seat, in_one_process, workers_check
 from enrichment_dagster.gateway.visitors import KnownVisitors
@@ -50,6 +51,7 @@ from enrichment_dagster.interpreter import make_quick
 from enrichment_dagster.logs import configure_logging
 from enrichment_dagster.masking import known_secrets
 from enrichment_dagster.monitoring.checks import Verdict
+from enrichment_dagster.ports import REFUSED, DispatchPort
 from enrichment_dagster.settings import Settings, load_settings
 from enrichment_dagster.store.journal import SqlJournal, open_journal
 from enrichment_dagster.store.routing_counts import RoutingTally
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 _GRACEFUL_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75  # longer than the pause between two deliveries of a busy sender
 _MAX_CONNECTIONS = 1_000
+_REFUSALS_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -195,6 +198,8 @@ def build_app(
     if enrich is not None:
         tasks.extend(enrich.background)
     background = [in_one_process(seats / "housekeeping.lock", tasks, clock), hold_seat(seats, place.number, clock)]
+    refused = RefusalCounts()
+    background.append(every(_REFUSALS_SECONDS, "refusals", lambda: note_refusals(refused, stores.dispatch()), clock))
     if routing is not None:
         background.append(route_leads(routing.lane, clock, _share(stores), routing.aclose))
     checks = {
@@ -213,9 +218,16 @@ def build_app(
             late=late.answers if late.lookups else None,
             routing=None if routing is None else routing.lane,
             enrich=None if enrich is None else enrich.deps,
+            refused=refused,
             visitors=KnownVisitors(journal, settings.config.triggers()),
         )
     )
+
+
+def note_refusals(refused: RefusalCounts, dispatch: DispatchPort) -> None:
+    """Note whom this process has refused since the last look; of several processes the last one to do so is told of."""
+    for sender, reasons in refused.take().items():
+        dispatch.beat(f"{REFUSED}{sender}", **reasons)
 
 
 def housekeeping(settings: Settings, stores: Stores) -> list[Background]:

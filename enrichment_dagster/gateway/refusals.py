@@ -1,11 +1,13 @@
-"""Logging refusals and failures without filling the disk: one line per sender, reason and minute, with a count.
+"""Counting refusals, and logging them without filling the disk: one line per sender, reason and minute, with a count.
 
 Nor the processor: where nothing can be stored, to write each failure's traceback would take all that is left of it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from threading import Lock
 
 import structlog
 
@@ -14,6 +16,27 @@ from enrichment_dagster.clock import Clock
 _EVERY_SECONDS = 60.0
 
 _log = structlog.get_logger(__name__)
+
+
+class RefusalCounts:
+    """How many requests each sender had refused at the door since this process began, by reason."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._news: set[str] = set()
+        self._lock = Lock()
+
+    def add(self, sender: str, reason: str) -> None:
+        """Count one."""
+        with self._lock:
+            self._counts[sender][reason] += 1
+            self._news.add(sender)
+
+    def take(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the counts of those senders that had one refused since the last call."""
+        with self._lock:
+            news, self._news = self._news, set()
+            return {sender: dict(self._counts[sender]) for sender in sorted(news)}
 
 
 class RefusalLog:

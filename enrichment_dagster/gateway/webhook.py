@@ -67,6 +67,7 @@ class Webhook:
         return answer(dict(greeting.content), headers=greeting.headers)
 
     def _refused(self, error: IntakeError) -> Response:
+        self._deps.refused.add(self._sender.name, error.reason)
         self._refusals.note(self._sender.name, error.reason, error.detail)
         if isinstance(error, BodyTooSlow) and self._sender.manners.final_4xx:
             return self._unavailable()

@@ -41,6 +41,7 @@ class Bombora(JsonSender):
         year, week, _ = now.isocalendar()
         return intent_fact(
             element,
+            self.triggers,
             domain=text(element, "domain"),
             occurred_at=now,
             identity=(name, f"{year}-W{week}"),

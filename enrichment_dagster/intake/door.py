@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from enrichment_dagster.domain.triggers import Triggers
@@ -16,4 +16,5 @@ class Door:
     url: str  # empty where its configuration has no public_url
     triggers: Triggers
     more_secrets: Callable[[Sequence[str]], tuple[bytes, ...]] = field(repr=False)  # by variables' names; may be none
+    skips_domains: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by event type; policy.skip_domains
     skips_personal: frozenset[str] = frozenset()  # event types whose plan buys nothing for addresses of mail hosts

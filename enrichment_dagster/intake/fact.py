@@ -38,7 +38,8 @@ def event_of(source: str, fact: Fact, triggers: Triggers, now: datetime) -> Even
         event_type=event_type,
         source=source,
         subject=fact.subject,
-        occurred_at=fact.occurred_at,
+        # Nothing has happened before it happens: a clock or a zone that is wrong would make all that follows stale.
+        occurred_at=min(fact.occurred_at, now),
         received_at=now,
         sender_event_id=fact.number,
         skip_reason=fact.skip_reason or skip_reason,

@@ -42,6 +42,7 @@ class G2(JsonSender):
         product = text(row, "subject_product_slug") or text(row, "subject_product_id")
         return intent_fact(
             row,
+            self.triggers,
             domain=text(row, "company_domain"),
             # The end of the day that the row sums up, or now where that is still to come.
             occurred_at=min(datetime.combine(day, time(23, 59, 59), UTC), now),

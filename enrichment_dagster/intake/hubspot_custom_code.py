@@ -10,27 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from enrichment_dagster.domain.config import SharedSecretConfig
-from enrichment_dagster.domain.event import Event, RecordRef
-from enrichment_dagster.domain.normalise import personal_reason
+from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.triggers import LEAD_CREATED
 from enrichment_dagster.errors import PayloadError
+from enrichment_dagster.intake.decision import Decision
 from enrichment_dagster.intake.door import Door
 from enrichment_dagster.intake.elements import Element, child, exact_id, text
 from enrichment_dagster.intake.fact import Fact
 from enrichment_dagster.intake.json_sender import JsonSender
 from enrichment_dagster.intake.proof.shared_secret import SharedSecret
 from enrichment_dagster.intake.record_fact import happened, said, sent_type
-from enrichment_dagster.intake.sender import Parsed
 
 
 @dataclass(frozen=True, slots=True)
-class HubSpotCustomCode(JsonSender):
+class HubSpotCustomCode(Decision, JsonSender):
     """The sender "hubspot_custom_code"."""
 
     skips_personal: frozenset[str] = field(default_factory=frozenset)
+    skips_domains: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     name: ClassVar[str] = "hubspot_custom_code"
     path: ClassVar[str] = "/webhooks/hubspot/custom-code"
@@ -38,7 +38,7 @@ class HubSpotCustomCode(JsonSender):
     @classmethod
     def build(cls, config: SharedSecretConfig, door: Door) -> Self:
         """Return the sender of this configuration."""
-        return cls(SharedSecret(door.secrets, config.header), door.triggers, door.skips_personal)
+        return cls(SharedSecret(door.secrets, config.header), door.triggers, door.skips_personal, door.skips_domains)
 
     def _fact(self, element: Element, now: datetime) -> Fact:
         record, inputs = child(element, "object"), child(element, "inputFields")
@@ -51,19 +51,3 @@ class HubSpotCustomCode(JsonSender):
         identity = (portal, object_type, record_id, kind, execution or moment)
         subject = RecordRef("hubspot", object_type, record_id)
         return Fact(kind, subject, occurred_at, identity, {**said(inputs), "portalId": portal}, execution)
-
-    def answer(self, parsed: Parsed, fresh: Sequence[bool]) -> Mapping[str, Any]:
-        """Return the outputs of the action; of a batch, which HubSpot does not send, those of its first event."""
-        if parsed.rejects and not parsed.events:
-            return self.refusal(parsed.rejects[0].reason, parsed.rejects[0].detail)
-        reason = self._why_not(parsed.events[0]) if parsed.events else "no_event"
-        return {"should_enrich": not reason, "reason": reason, "enrichment_triggered": not reason, "error": ""}
-
-    def refusal(self, reason: str, detail: str) -> Mapping[str, Any]:
-        """Return the outputs where nothing was taken."""
-        return {"should_enrich": True, "reason": "", "enrichment_triggered": False, "error": f"{reason}: {detail}"}
-
-    def _why_not(self, event: Event) -> str:
-        if event.skip_reason or event.event_type not in self.skips_personal:
-            return event.skip_reason
-        return personal_reason(event.attributes.get("email") or "")

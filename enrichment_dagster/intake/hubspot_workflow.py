@@ -7,8 +7,8 @@ but not after a 4xx, except 429, whose Retry-After it reads in MILLISECONDS: so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -16,6 +16,7 @@ from enrichment_dagster.domain.config import HubSpotWorkflowConfig
 from enrichment_dagster.domain.event import RecordRef
 from enrichment_dagster.domain.triggers import LEAD_CREATED
 from enrichment_dagster.errors import PayloadError
+from enrichment_dagster.intake.decision import Decision
 from enrichment_dagster.intake.door import Door
 from enrichment_dagster.intake.elements import Element, child, exact_id
 from enrichment_dagster.intake.fact import Fact
@@ -36,8 +37,11 @@ _IDS = {"contact_id": "contact", "deal_id": "deal", "company_id": "company", "vi
 
 
 @dataclass(frozen=True, slots=True)
-class HubSpotWorkflow(JsonSender):
+class HubSpotWorkflow(Decision, JsonSender):
     """The sender "hubspot_workflow"."""
+
+    skips_personal: frozenset[str] = field(default_factory=frozenset)
+    skips_domains: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     name: ClassVar[str] = "hubspot_workflow"
     path: ClassVar[str] = "/webhooks/hubspot/workflow"
@@ -46,7 +50,8 @@ class HubSpotWorkflow(JsonSender):
     @classmethod
     def build(cls, config: HubSpotWorkflowConfig, door: Door) -> Self:
         """Return the sender of this configuration."""
-        return cls(WorkflowSignature(signature_v3(config, door)), door.triggers)
+        proof = WorkflowSignature(signature_v3(config, door))
+        return cls(proof, door.triggers, door.skips_personal, door.skips_domains)
 
     def _fact(self, element: Element, now: datetime) -> Fact:
         body = {**_profile(element), **element}

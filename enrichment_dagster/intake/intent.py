@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from enrichment_dagster.domain.triggers import INTENT_SIGNAL
+from enrichment_dagster.domain.triggers import INTENT_SIGNAL, Triggers
 from enrichment_dagster.errors import PayloadError
 from enrichment_dagster.intake.crm_record import crm_record
 from enrichment_dagster.intake.elements import Element
@@ -16,6 +16,7 @@ from enrichment_dagster.intake.subjects import account_by_domain, clean_domain
 
 def intent_fact(
     row: Element,
+    triggers: Triggers,
     *,
     domain: str,
     occurred_at: datetime,
@@ -25,6 +26,8 @@ def intent_fact(
 ) -> Fact:
     """Return the fact of a vendor's row; the account is the CRM record that the row names, else the domain's.
 
+    A row that triggers nothing yet is another fact than the same row with a score that does: its vendor may renew it.
+
     Raises:
         PayloadError: ``bad_domain``, ``bad_record_id``.
     """
@@ -33,4 +36,6 @@ def intent_fact(
         raise PayloadError("bad_domain", "no domain of a company")
     subject = crm_record(row) or account_by_domain(account)
     said = {**attributes, "domain": account}
-    return Fact(INTENT_SIGNAL, subject, occurred_at, (account, *identity), said, number)
+    _, too_weak = triggers.judge(INTENT_SIGNAL, said)
+    parts = (account, *identity, too_weak) if too_weak else (account, *identity)
+    return Fact(INTENT_SIGNAL, subject, occurred_at, parts, said, number)

@@ -50,7 +50,7 @@ class LinkedIn(JsonSender):
     def greet(self, request: RawRequest) -> Greeting:
         """Prove to LinkedIn that the endpoint is ours."""
         code = parse_qs(request.query).get("challengeCode", [""])[0]
-        if not code or not isinstance(self.proof, LinkedInSignature):
+        if not isinstance(self.proof, LinkedInSignature):
             raise PayloadError("no_challenge", "LinkedIn asks with a challengeCode")
         return Greeting({"challengeCode": code, "challengeResponse": self.proof.answer(code)})
 

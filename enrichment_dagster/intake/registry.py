@@ -103,6 +103,8 @@ def _door(settings: Settings, name: str, config: SenderConfig) -> Door:
     def secrets(names: Sequence[str]) -> tuple[bytes, ...]:
         return tuple(s.get_secret_value().encode() for n in names if (s := settings.secret(n)) is not None)
 
-    skipping = (kind for kind, found in settings.config.event_types.items() if found.personal_domains == "skip")
+    types = settings.config.event_types
+    personal = frozenset(kind for kind, found in types.items() if found.personal_domains == "skip")
+    listed = {kind: found.policy.skip_domains for kind, found in types.items()}
     triggers = settings.config.triggers()
-    return Door(secrets(config.secret_names), _url(settings, name, config), triggers, secrets, frozenset(skipping))
+    return Door(secrets(config.secret_names), _url(settings, name, config), triggers, secrets, listed, personal)

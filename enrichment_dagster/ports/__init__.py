@@ -20,7 +20,7 @@ from enrichment_dagster.ports.calls import (
     Standings,
 )
 from enrichment_dagster.ports.crm import Crm, CrmFailure, CrmRecord, RecordMapper, RecordUpdate, Search, WritePlan
-from enrichment_dagster.ports.dispatch import TICK, BatchHandOver, DispatchPort, Glance
+from enrichment_dagster.ports.dispatch import REFUSED, TICK, BatchHandOver, DispatchPort, Glance
 from enrichment_dagster.ports.intake import Journal, KeptBody, Visitor, VisitorStore
 from enrichment_dagster.ports.late import PendingStore, WaitingAnswer
 from enrichment_dagster.ports.providers import Answer, CachePolicy, Charge, Lookup, Pending, Query, RawValue
@@ -47,6 +47,7 @@ from enrichment_dagster.ports.work import (
 
 __all__ = [
     "REFUSALS",
+    "REFUSED",
     "ROUTING_SUFFIX",
     "TICK",
     "Answer",

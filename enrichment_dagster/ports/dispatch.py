@@ -30,6 +30,8 @@ class BatchHandOver:
 
 TICK = "tick:"
 """Begins the name of the sign of life that each tick gives; its event type follows."""
+REFUSED = "refused:"
+"""Begins the name under which the gateway notes whom it refuses at the door; the sender follows."""
 
 
 @dataclass(frozen=True, slots=True)

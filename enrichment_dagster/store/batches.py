@@ -9,13 +9,17 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from enrichment_dagster.domain.dispatch import LEASE, MAX_CRASHES, SPLIT_SIZES, BatchState, split_size
-from enrichment_dagster.domain.echoes import OWN_WRITE
+from enrichment_dagster.domain.echoes import CAUSALITY_DEPTH
+from enrichment_dagster.domain.eligibility import COOLDOWN, OUT_OF_ORDER
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.ports import BatchHandOver, WorkKind
 from enrichment_dagster.store.database import from_ms
 from enrichment_dagster.store.pump import COPIED
 from enrichment_dagster.store.rows import next_rev
 from enrichment_dagster.store.tables import batches, dead_letters, work
+
+_PASSED_OVER = (COOLDOWN, OUT_OF_ORDER, CAUSALITY_DEPTH)
+"""Reasons of events that ended without a run and are replayed all the same."""
 
 
 def open_batches() -> Select[Any]:
@@ -143,7 +147,8 @@ def _bury(connection: Connection, row: Any, now_ms: int, rev: int) -> None:
 def replay_day(connection: Connection, event_type: str, day: str, now_ms: int) -> None:
     """Add a piece of work for every finished event of the day; the old outcomes stay as they are.
 
-    Not for what our own writes caused: replaying that would start the loop which was prevented.
+    Not for what ended without a run, unless a replay passes over its reason: what the door refused (a page that does
+    not matter, a soft bounce) is no more wanted now, and what our own writes caused would start the loop again.
     """
     finished = select(work).where(
         work.c.event_type == event_type,
@@ -151,7 +156,7 @@ def replay_day(connection: Connection, event_type: str, day: str, now_ms: int) -
         work.c.kind == str(WorkKind.EVENT),
         work.c.state == "done",
         work.c.outcome != str(Outcome.DEAD),
-        work.c.reason != OWN_WRITE,
+        (work.c.run_id != "") | work.c.reason.in_(_PASSED_OVER),
     )
     rows = connection.execute(finished).mappings().all()
     if not rows:

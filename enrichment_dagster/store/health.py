@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, case, exists, func, select
+from sqlalchemy import Connection, case, exists, func, or_, select
 
 from enrichment_dagster.clock import Clock
-from enrichment_dagster.domain.echoes import LOOP_REASONS
 from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.domain.outcome import Outcome
-from enrichment_dagster.ports import ROUTING_SUFFIX, WorkKind
+from enrichment_dagster.ports import REFUSED, ROUTING_SUFFIX, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.rows import REV, WATERMARK, Row
 from enrichment_dagster.store.tables import (
@@ -33,6 +32,8 @@ from enrichment_dagster.store.tables import (
 PROJECTOR_BEAT = "projector"
 _STATIONS = ("occurred", "received", "started", "finished", "delivered")
 _FOUND = (str(Outcome.ENRICHED), str(Outcome.PARTIAL), str(Outcome.UNCHANGED))
+# What a rule ends without a run ends at once: a thousand page views of strangers would hide ten late enrichments.
+_NOT_SKIPPED_AS_IT_CAME = or_(work.c.outcome.is_(None), work.c.outcome != str(Outcome.SKIPPED), work.c.run_id != "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,17 @@ class HealthStore:
         self._clock = clock
 
     def journeys(self, event_type: str, window: timedelta) -> list[Journey]:
-        """Return the events that were received in the window, and all that are still on their way."""
+        """Return the events that were received in the window, and all that are still on their way.
+
+        Those that a rule ended before a run had them are left out.
+        """
         since = to_ms(self._clock.now() - window)
         owed = exists().where(outbox.c.work_id == work.c.work_id, outbox.c.state == "owed")
         # Not the whole rows: six lanes are looked at three times a minute, and their steps and attributes are long.
         statement = select(*(work.c[f"{name}_at_ms"] for name in _STATIONS), owed.label("owed")).where(
             work.c.event_type == event_type,
             work.c.kind == str(WorkKind.EVENT),
-            work.c.reason.not_in(LOOP_REASONS),  # they end as they come, and would hide those that take long
+            _NOT_SKIPPED_AS_IT_CAME,
             (work.c.received_at_ms >= since) | (work.c.state != "done") | owed,
         )
         with self._ops.read() as connection:
@@ -222,10 +226,18 @@ class HealthStore:
             detail = connection.execute(select(beats.c.detail).where(beats.c.name == PROJECTOR_BEAT)).scalar()
         return int(detail["rev"]) if detail else 0
 
+    def refused(self, window: timedelta) -> dict[str, dict[str, int]]:
+        """Return the senders that had a request refused in the window: how many by reason, since the gateway began."""
+        since, mine = to_ms(self._clock.now() - window), beats.c.name.startswith(REFUSED, autoescape=True)
+        statement = select(beats.c.name, beats.c.detail).where(mine, beats.c.at_ms >= since).order_by(beats.c.name)
+        with self._ops.read() as connection:
+            return {name.removeprefix(REFUSED): dict(found) for name, found in connection.execute(statement)}
+
     def last_beats(self) -> dict[str, datetime]:
         """Return when each process or loop was last alive."""
         with self._ops.read() as connection:
-            return {name: from_ms(at_ms) for name, at_ms in connection.execute(select(beats.c.name, beats.c.at_ms))}
+            found = connection.execute(select(beats.c.name, beats.c.at_ms))
+            return {name: from_ms(at_ms) for name, at_ms in found if not name.startswith(REFUSED)}
 
 
 def _routings(event_type: str, since_ms: int) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, select, update
 
+from enrichment_dagster.domain.edges import ASSOCIATION_REMOVED
 from enrichment_dagster.domain.eligibility import History, InboxRules, Turn, Waiting, judge
 from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.ports import WorkKind
@@ -20,8 +21,8 @@ _Key = tuple[str, str, str, str]
 
 _ENRICHED = tuple(str(found) for found in (Outcome.ENRICHED, Outcome.PARTIAL, Outcome.UNCHANGED))
 _SETTLED = (*_ENRICHED, str(Outcome.FAILED))
-_MOVED_ON = "stage_not_configured"
-"""A newer stage that nobody configured makes an older one stale all the same."""
+_MOVED_ON = ("stage_not_configured", ASSOCIATION_REMOVED)
+"""Reasons of events that make older ones stale all the same: a stage that nobody configured, the end of a link."""
 
 _NEXT_LOOK = timedelta(seconds=5)
 _OWN_SUBJECT = ("api", "request")  # a request that names no record has a subject of its own
@@ -102,7 +103,7 @@ def _past(
     connection: Connection, event_type: str, subjects: set[tuple[str, str, str]]
 ) -> dict[_Key, tuple[datetime | None, datetime | None]]:
     """Return, of each subject and matter, the newest event that was settled and the end of the last enrichment."""
-    settled = work.c.outcome.in_(_SETTLED) | (work.c.reason == _MOVED_ON)
+    settled = work.c.outcome.in_(_SETTLED) | work.c.reason.in_(_MOVED_ON)
     statement: Select[Any] = (
         select(
             *_KEY,

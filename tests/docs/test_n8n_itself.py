@@ -1,7 +1,9 @@
 """The workflow of n8n's guide, imported and run by n8n, where ENRICHMENT_TEST_N8N names its command.
 
 It is no part of what `make test` needs: n8n from npm is 1.2 GB. Its sandbox of expressions is a native module, without
-which it runs them by itself; hence the engine that is set here.
+which it runs them by itself; hence the engine that is set here. Where native modules can't be built and the host that
+one package comes from is out of reach: "overrides": {"xlsx": "0.18.5"} in package.json, then
+`npm install --ignore-scripts n8n@1.123.81` and `npm rebuild sqlite3`.
 """
 
 from __future__ import annotations

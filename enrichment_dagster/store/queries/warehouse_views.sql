@@ -1,7 +1,7 @@
 -- Views for people. Replaced whenever this file changes (see warehouse_schema.py).
 
--- How long events take, in seconds, by stage. Follow-ups are left out: they start long after their event; so is what our
--- own writes caused: it ends as it comes.
+-- How long events take, in seconds, by stage. Follow-ups are left out: they start long after their event; so is what a rule
+-- ended without a run: it ends as it comes.
 CREATE OR REPLACE VIEW latency_by_event_type AS
 WITH spans AS (
     SELECT
@@ -12,7 +12,7 @@ WITH spans AS (
         epoch_ms(finished_at) - epoch_ms(started_at) AS processing,
         epoch_ms(delivered_at) - epoch_ms(finished_at) AS delivery
     FROM events
-    WHERE kind = 'event' AND reason NOT IN ('own_write', 'causality_depth')
+    WHERE kind = 'event' AND (outcome IS DISTINCT FROM 'skipped' OR run_id <> '')
 )
 SELECT
     event_type,

@@ -14,6 +14,7 @@ from enrichment_dagster.domain.keys import event_id
 from enrichment_dagster.errors import PayloadError, SignatureError, StoreError
 from enrichment_dagster.gateway.app import create_app
 from enrichment_dagster.gateway.deps import GatewayDeps, Limits
+from enrichment_dagster.gateway.refusals import RefusalCounts
 from enrichment_dagster.intake.registry import SENDERS
 from enrichment_dagster.intake.sender import RawRequest
 
@@ -33,7 +34,9 @@ class Door:
         self.player = player
         self.journal = MemoryJournal()
         self.clock = FixedClock()
-        self.app = create_app(GatewayDeps([player.sender], self.journal, self.clock, Limits(MAX_BODY)))
+        self.refused = RefusalCounts()
+        deps = GatewayDeps([player.sender], self.journal, self.clock, Limits(MAX_BODY), refused=self.refused)
+        self.app = create_app(deps)
 
     async def post(self, body, at=NOW, **changed):
         path, headers = self.player.sign(body, at)
@@ -113,6 +116,8 @@ async def test_an_unsigned_request_is_refused(player):
         assert status == 401
         assert content["error"]
     door.assert_untouched()
+    ((sender, reasons),) = door.refused.take().items()
+    assert (sender, sum(reasons.values())) == (player.sender.name, 2)
 
 
 @each

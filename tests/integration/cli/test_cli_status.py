@@ -12,6 +12,8 @@ from support.story import FIRST_NAME, Installation, PastClock, call, environment
 
 from assets.lanes import LANES
 from enrichment_dagster.cli.status_view import status_view
+from enrichment_dagster.gateway.main import note_refusals
+from enrichment_dagster.gateway.refusals import RefusalCounts
 from enrichment_dagster.ports import KeptBody
 from enrichment_dagster.store.database import to_ms
 from enrichment_dagster.store.tables import own_writes
@@ -65,6 +67,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "providers",
         "pending_answers",
         "kept_bodies",
+        "refused",
         "projector",
         "beats",
     ]
@@ -165,6 +168,25 @@ async def test_one_sensor_that_does_not_tick_is_named_all_of_them_are_a_dead_dae
 async def test_kept_bodies_are_counted(installation: Installation) -> None:
     await installation.journal.keep(KeptBody("hubspot", "not_json", "", b"{", installation.clock.now()))
     assert read(installation)[1]["kept_bodies"] == 1
+
+
+async def test_whom_the_gateway_refuses_at_the_door_is_shown_for_a_day(installation: Installation) -> None:
+    """A secret that was changed on one side only: everything else looks healthy, for nothing comes in."""
+    refused = RefusalCounts()
+    for reason in ("bad_signature", "bad_signature", "stale"):
+        refused.add("hubspot", reason)
+    note_refusals(refused, installation.dispatch)
+    assert refused.take() == {}
+    _, report = read(installation)
+    assert report["refused"] == {"hubspot": {"bad_signature": 2, "stale": 1}}
+    assert not any("refused" in name for name in report["beats"])
+    output = call(environment(installation.home), "status").stdout
+    assert "requests refused: hubspot" in output
+    assert "bad_signature 2, stale 1" in output
+    installation.clock.move(-86_400)
+    refused.add("hubspot", "stale")
+    note_refusals(refused, installation.dispatch)
+    assert read(installation)[1]["refused"] == {}
 
 
 async def test_the_tables_show_no_person(installation: Installation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from urllib.parse import urlencode
 
 from support.intake import ALL, FixedClock, MemoryJournal, asgi_call
 
@@ -29,6 +30,18 @@ async def test_linkedins_challenge_is_answered_with_our_secret() -> None:
     expected = hmac.new(b"secret", b"c-1", hashlib.sha256).hexdigest()
     assert (status, headers["content-type"]) == (200, "application/json")
     assert content == {"challengeCode": "c-1", "challengeResponse": expected}
+
+
+async def test_the_answer_to_a_challenge_signs_no_notification() -> None:
+    """Anybody may ask. Who asks for the signature of a notification of his own making must not get it."""
+    body = b'{"leadGenFormResponse": "x", "leadAction": "CREATED", "occurredAt": 1790000001000}'
+    for challenge in ("hmacsha256=" + body.decode(), body.decode(), "7\n"):
+        query = urlencode({"challengeCode": challenge})
+        status, _, content = await asgi_call(APP, f"/webhooks/linkedin?{query}", b"", {}, "GET")
+        assert (status, content["error"]["reason"]) == (400, "no_challenge")
+    _, _, content = await asgi_call(APP, "/webhooks/linkedin?challengeCode=7", b"", {}, "GET")
+    forged = {"x-li-signature": "hmacsha256=" + content["challengeResponse"]}
+    assert (await asgi_call(APP, "/webhooks/linkedin", b"7", forged))[0] == 401
 
 
 async def test_an_origin_is_let_in_by_its_name() -> None:

@@ -134,6 +134,14 @@ def test_a_body_that_says_it_is_too_large_is_not_read(client, stored):
     assert stored() == []
 
 
+@pytest.mark.parametrize("size", [20_001, 5_000_000])
+def test_whoever_sends_all_of_a_body_that_is_too_large_sees_the_answer(client, stored, size):
+    """A connection that is closed while the client sends is reset: it would hear of that, and not of the 413."""
+    for _ in range(5):
+        assert client.post(HUBSPOT, b" " * size, {"content-type": "application/json"}).status == 413
+    assert stored() == []
+
+
 def test_a_chunked_body_is_cut_off_where_it_gets_too_large(client, stored):
     chunk = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
     with client.connection() as connection:

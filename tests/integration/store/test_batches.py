@@ -9,6 +9,7 @@ import pytest
 from support.rig import LANE
 
 from enrichment_dagster.domain.dispatch import LEASE, MAX_CRASHES
+from enrichment_dagster.domain.outcome import Outcome
 from enrichment_dagster.errors import LeaseLost
 from enrichment_dagster.store.tables import batches, dead_letters, work
 
@@ -209,6 +210,21 @@ class TestDay:
         await rig.conclude(rig.start(batch))
         assert rig.health.balance().terminal == 1
         assert rig.dispatch.assign_day(LANE, DAY, refresh=False, limit=10) is None
+
+    @pytest.mark.parametrize("reason", ["page_not_configured", "soft_bounce", "association_removed", "debounced"])
+    async def test_what_the_door_refused_is_not_replayed(self, rig, reason):
+        """A website's whole day of page views would be bought for."""
+        await rig.due(1, skip_reason=reason)
+        assert rig.dispatch.assign_day(LANE, DAY, refresh=True, limit=10) is None
+
+    @pytest.mark.parametrize("reason", ["cooldown", "out_of_order", "causality_depth"])
+    async def test_what_a_replay_passes_over_is_replayed(self, rig, reason):
+        await rig.due(1, skip_reason=reason)
+        assert rig.dispatch.assign_day(LANE, DAY, refresh=True, limit=10).size == 1
+
+    async def test_what_a_run_skipped_is_replayed(self, rig):
+        await rig.conclude(await rig.leased(1), outcome=Outcome.SKIPPED, reason="fresh")
+        assert rig.dispatch.assign_day(LANE, DAY, refresh=True, limit=10).size == 1
 
     async def test_the_dead_are_not_replayed(self, rig):
         await rig.due(1)

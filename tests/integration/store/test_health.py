@@ -105,6 +105,19 @@ async def test_follow_ups_are_not_journeys(rig):
     assert [journey.is_open for journey in rig.health.journeys(LANE, HOUR)] == [False]
 
 
+async def test_what_a_rule_skipped_without_a_run_hides_no_slow_enrichment(rig):
+    """A website tells of every page: nine of ten visits end as they come."""
+    lease = await rig.leased(1)
+    for number in range(2, 40):
+        await rig.due(number, skip_reason="page_not_configured")
+    rig.clock.advance(600)
+    (late,) = rig.health.journeys(LANE, HOUR)
+    assert late.seconds(rig.clock.now()) > 600
+    await rig.conclude(lease, outcome=Outcome.SKIPPED)
+    (decided_by_a_run,) = rig.health.journeys(LANE, HOUR)
+    assert decided_by_a_run.seconds(rig.clock.now()) > 600
+
+
 async def test_missing_fields_and_quarantine_are_counted_in_their_window(rig):
     lease = await rig.leased(1)
     bad = (RejectedValue("phone", "'x'", "apollo", "not_a_phone"),)

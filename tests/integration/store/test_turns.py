@@ -141,6 +141,21 @@ async def test_a_stage_that_nobody_configured_makes_an_older_one_stale_all_the_s
     assert inbox.rig.dispatch.assign("opportunity_stage_changed", group, 500) is None
 
 
+async def test_a_link_that_has_ended_makes_the_news_of_it_stale(inbox):
+    """HubSpot's events come in any order: nobody pays for an account that the contact has left meanwhile."""
+    inbox.rig.rule(contact_associated=InboxRules())
+
+    async def told(company, **changes):
+        return await inbox.event(event_type="contact_associated", attributes={"company_id": company}, **changes)
+
+    await told("1", skip_reason="association_removed")
+    stale, other = await told("1", occurred=-30), await told("2", occurred=-30)
+    (group,) = inbox.rig.dispatch.due_groups("contact_associated", 500)
+    assert size(inbox.rig.dispatch.assign("contact_associated", group, 500)) == 1
+    fates = inbox.fates()
+    assert (fates[stale.event_id], fates[other.event_id]) == (("done", "out_of_order"), ("assigned", ""))
+
+
 async def test_events_of_one_record_are_never_enriched_at_the_same_time(inbox):
     """Two runs that write one record could end in either order."""
     inbox.rig.rule(lead_created=InboxRules())

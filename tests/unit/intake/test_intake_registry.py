@@ -1,5 +1,6 @@
 """Senders from the settings: every missing secret is named at once."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,16 @@ def test_without_a_trigger_for_leads_nothing_is_enriched(settings):
 
     sender = build_senders(settings(rename, **SECRETS))[0]
     assert read(sender, BODY).events[0].skip_reason == "unsupported_event_type"
+
+
+@pytest.mark.parametrize("name", ["hubspot_workflow", "hubspot_custom_code"])
+def test_whom_the_policies_leave_alone_is_known_to_whoever_tells_it(settings, name):
+    def listing(config):
+        config["event_types"]["lead_created"]["policy"]["skip_domains"] = ["competitor.example"]
+
+    built = settings(listing, HUBSPOT_CUSTOM_CODE_SECRET="s", **SECRETS)
+    (sender,) = (sender for sender in build_senders(built) if sender.name == name)
+    body = {"contact_id": 7, "object": {"objectId": 7, "objectType": "CONTACT"}, "event_type": "lead_created"}
+    for email, reason in (("a@competitor.example", "skipped_domain"), ("a@gmail.com", "personal_email")):
+        parsed = read(sender, json.dumps({**body, "email": email, "inputFields": {"email": email}}).encode())
+        assert sender.answer(parsed, [True])["reason"] == reason

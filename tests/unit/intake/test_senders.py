@@ -144,6 +144,12 @@ def test_custom_code_is_told_of_a_personal_address(email: str, reason: str) -> N
     assert outputs(code_event(email), lenient)["enrichment_triggered"] is True
 
 
+def test_custom_code_is_told_of_a_domain_that_is_left_alone() -> None:
+    listed = HubSpotCustomCode(NO_PROOF, ALL, frozenset(), {"lead_created": ["competitor.example"]})
+    assert outputs(code_event("jane@mail.competitor.example"), listed)["reason"] == "skipped_domain"
+    assert outputs(code_event("jane@acme.com"), listed)["reason"] == ""
+
+
 def test_custom_code_is_told_what_was_not_taken() -> None:
     found = outputs([{"object": {}}])
     assert (found["should_enrich"], found["enrichment_triggered"]) == (True, False)
@@ -151,6 +157,19 @@ def test_custom_code_is_told_what_was_not_taken() -> None:
     assert outputs([])["reason"] == "no_event"
     unknown = {**code_event("a@b.co"), "inputFields": {"event_type": "renewal_due"}}
     assert outputs(unknown)["reason"] == "unsupported_event_type"
+
+
+def test_a_workflows_webhook_is_answered_with_the_same_outputs() -> None:
+    sender = HubSpotWorkflow(NO_PROOF, ALL, frozenset({"lead_created"}))
+    body = documented("hubspot-workflow-webhook-custombody.json")
+
+    def told(**changes: str) -> dict[str, Any]:
+        parsed = read(sender, encode({**body, **changes}))
+        return dict(sender.answer(parsed, [True]))
+
+    assert told() == {"should_enrich": True, "reason": "", "enrichment_triggered": True, "error": ""}
+    assert told(email="jane@gmail.com")["reason"] == "personal_email"
+    assert sender.refusal("bad_object_id", "none")["error"] == "bad_object_id: none"
 
 
 # --- Salesforce Flow: other records ----------------------------------------------------------------------------------
@@ -429,6 +448,21 @@ def test_three_shapes_are_one_kind_of_signal(sender: type[JsonSender], body: Any
     assert (attributes["topic"], attributes["level"], attributes["score"]) == said
     strict = Triggers({"intent_signal": TriggerRules(min_score=100.5)})
     assert one(make(sender, triggers=strict), body).skip_reason == "below_threshold"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sample_name", "score"),
+    [(G2, "g2-buyer-intent-response.json", "company_intent_score"), (Bombora, "", "score")],
+)
+def test_a_row_whose_score_rises_over_the_threshold_is_news(
+    kind: type[JsonSender], sample_name: str, score: str
+) -> None:
+    """G2 sums up the day so far: what was weak in the morning must not hide what is strong in the evening."""
+    row = documented(sample_name)["data"][0]["attributes"] if sample_name else {"domain": "northwind-parts.com"}
+    sender = make(kind, triggers=Triggers({"intent_signal": TriggerRules(min_score=60)}))
+    weak, weaker, strong, stronger = (one(sender, {**row, score: number}) for number in (30, 20, 70, 90))
+    assert weak.event_id == weaker.event_id != strong.event_id == stronger.event_id
+    assert (weak.skip_reason, strong.skip_reason) == ("below_threshold", "")
 
 
 def test_a_g2_row_is_known_by_company_product_signal_and_day() -> None:
