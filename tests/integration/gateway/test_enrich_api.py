@@ -57,7 +57,7 @@ def test_a_request_is_an_event_that_is_reserved_until_after_its_deadline(api):
         "company_name": "Northwind Parts",
         "company_domain": "northwind-parts.com",
     }
-    assert seconds == 0.7
+    assert 0.2 <= seconds <= 0.7
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,12 @@ def test_the_record_that_it_concerns(api, given, subject):
 
 @pytest.mark.parametrize(
     ("given", "seconds"), [({}, 2.5), ({"deadline_ms": 1}, 0.001), ({"deadline_ms": 2_999}, 2.999),
-                           ({"deadline_ms": 3_001}, 3.0), ({"deadline_ms": 10**90}, 3.0), ({"deadline_ms": 900.0}, 0.9)]
+                           ({"deadline_ms": 3_001}, 3.0), ({"deadline_ms": 10**90}, 3.0),
+                           ({"deadline_ms": 10**400}, 3.0), ({"deadline_ms": 900.0}, 0.9)]
 )  # fmt: skip
 def test_the_deadline_is_the_callers_up_to_three_seconds(api, given, seconds):
     assert api.enrich({**LEAD, **given}).status == 200
-    assert api.lane.asked[0][2] == seconds
+    assert max(0.0, seconds - 0.5) <= api.lane.asked[0][2] <= seconds
 
 
 def test_a_domain_alone_is_asked_for_and_not_refused(api):
