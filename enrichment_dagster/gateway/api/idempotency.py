@@ -17,6 +17,7 @@ from enrichment_dagster.errors import IntakeError
 from enrichment_dagster.ports import ApiRequests
 
 _POLL_SECONDS = 0.1
+_LATE = 0.5  # of the patience: what is left after it is too little for an answer that is kept for good
 
 _log = structlog.get_logger(__name__)
 
@@ -101,9 +102,13 @@ class Idempotency:
             task.exception()  # whoever waited has it; nobody may be waiting any more
 
     async def _first(self, request: Request, work: Work, patience_seconds: float) -> Reply:
-        give_up = self._clock.monotonic() + patience_seconds
+        begun = self._clock.monotonic()
+        give_up, waited = begun + patience_seconds, False
         while True:
             earlier = await self._requests.begin(request.caller, request.key, request.body_hash, request.event_id)
+            if earlier is None and waited and self._clock.monotonic() > begun + _LATE * patience_seconds:
+                await self._release(request)
+                raise _in_progress()
             if earlier is None:
                 return await self._done(request, work)
             if earlier.body_hash != request.body_hash:
@@ -113,6 +118,7 @@ class Idempotency:
             if self._clock.monotonic() >= give_up:
                 raise _in_progress()
             await self._clock.sleep(_POLL_SECONDS)
+            waited = True
 
     async def _done(self, request: Request, work: Work) -> Reply:
         try:
