@@ -86,12 +86,14 @@ class EnrichApi:
     async def _reply(self, ask: Ask) -> Reply:
         event = ask.event
         same = idempotency.Request(ask.caller.name, ask.key, ask.body_hash, event.event_id)
-        work = partial(self._answer if ask.is_sync else self._accept, ask)
+        begun = self._deps.clock.monotonic()
+        work = partial(self._answer, ask, begun) if ask.is_sync else partial(self._accept, ask)
         async with asyncio.timeout(ask.deadline_seconds + self._limits.commit_seconds):
             return await self._once.once(same, work, ask.deadline_seconds)
 
-    async def _answer(self, ask: Ask) -> Reply:
-        result = await self._api.lane.answer(ask.event, ask.known, ask.deadline_seconds)
+    async def _answer(self, ask: Ask, begun: float) -> Reply:
+        spent = self._deps.clock.monotonic() - begun  # on looking for an earlier request of the key
+        result = await self._api.lane.answer(ask.event, ask.known, max(0.0, ask.deadline_seconds - spent))
         return Reply(200, encode(answer_body(result)))
 
     async def _accept(self, ask: Ask) -> Reply:
