@@ -72,12 +72,18 @@ def same_at_once(place: Installation, people: Sequence[Person], result: Result) 
             made = [calls - before[name] for name, calls in _calls(place).items()]
             windows.append({**window.as_data(), "calls": made})
             most = max(most, *made)
-            first = window.answers()[0].get("data")
-            bad += sum(answer.get("data") != first for answer in window.answers())
+            told = [what_matters(answer) for answer in window.answers()]
+            bad += sum(one != told[0] for one in told)
     result.details["same at once"] = windows
     many = f"{sizes['callers']} at once for one lead, two workers"
     result.add(f"{many}: calls of a lookup (most of {sizes['rounds']} rounds)", most, "calls", at_most=1)
-    result.add(f"{many}: answers that differ", bad, "requests", at_most=0)
+    result.add(f"{many}: answers that differ in a wanted field or the routing", bad, "requests", at_most=0)
+
+
+def what_matters(answer: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Return the wanted fields and where the lead goes: an answer leaves when these are there, whatever else is."""
+    data = answer.get("data", {})
+    return {name: data.get(name) for name in sorted(_WANTED)}, answer.get("routing")
 
 
 def _window(
