@@ -20,6 +20,9 @@ MAX_CONNECTIONS = 1_000
 HEAD_SECONDS = 10.0
 """How long the head of a request may take, from the connection's first moment or the request's first byte."""
 
+MAX_HEAD_BYTES = 65_536
+"""How much of a head is taken while its end is not there; the parser would take any amount."""
+
 _refusals = RefusalLog(SystemClock())
 
 
@@ -27,6 +30,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     _waiting: asyncio.TimerHandle | None = None
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, for whatever it is good."""
@@ -39,6 +43,15 @@ class BoundedProtocol(HttpToolsProtocol):
         """Forget it."""
         self._head_is_there()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come."""
+        if self._waiting is not None:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.transport.close()
+                return
+            self._head_bytes += len(data)
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """See the first byte of a request."""
@@ -57,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _head_is_there(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
-            self._waiting = None
+            self._waiting, self._head_bytes = None, 0
 
 
 async def _come_again(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 
 import pytest
@@ -57,3 +58,19 @@ def test_a_kept_connection_is_closed_in_the_middle_of_a_head_only(api, monkeypat
         connection.settimeout(5)
         connection.sendall(b"GET /healthz HT")
         assert is_closed(connection)
+
+
+def test_a_head_that_does_not_end_is_not_taken(api):
+    with pytest.raises(ConnectionError):
+        api.client.request("GET", "/healthz", {"x": "a" * 2_000_000})
+
+
+def test_a_body_with_its_head_counts_as_a_body(api):
+    body = json.dumps(LEAD).encode() + b" " * 60_000
+    with api.client.connection() as connection:
+        head = api.client.head(
+            "POST", "/enrich", {**api_headers(x_more="a" * 30_000), "content-length": str(len(body))}
+        )
+        connection.sendall(head + body)
+        assert read_reply(connection).status == 200
+        assert ask(api.client, connection).status == 200
