@@ -9,6 +9,7 @@ from support.enrich import KEY, LEAD, OTHER_KEY, refusal, running_api
 
 from enrichment_dagster.domain.event import Lane, RecordRef
 from enrichment_dagster.engine.routing import RESERVE
+from enrichment_dagster.gateway.api.models import EnrichAnswer
 from enrichment_dagster.store.tables import api_callbacks, journal
 
 # --- what is answered ------------------------------------------------------------------------------------------------
@@ -182,3 +183,13 @@ def test_the_description_is_served_and_names_everything(api):
         "200", "202", "400", "401", "408", "409", "413", "415", "422", "429", "503",
     }  # fmt: skip
     assert [api.client.request("GET", path).status for path in ("/docs", "/redoc")] == [404, 404]
+
+
+def test_the_examples_of_the_description_can_be_sent_and_are_what_is_answered(api):
+    described = api.client.request("GET", "/openapi.json").content
+    body = described["paths"]["/enrich"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    replies = [api.enrich(example) for example in body["examples"]]
+    assert [reply.status for reply in replies] == [200, 202]
+    (example,) = described["components"]["schemas"]["EnrichAnswer"]["examples"]
+    EnrichAnswer.model_validate(example, strict=True, extra="forbid")
+    assert example.keys() == replies[0].content.keys()
