@@ -24,6 +24,7 @@ from enrichment_dagster.gateway.refusals import RefusalLog
 from enrichment_dagster.http.outbound import checked_target
 
 MAX_BODY_BYTES = 65_536  # a request is a kilobyte
+_STORE_SECONDS = 0.5  # after its deadline a caller is told that the store does not answer
 _UNAUTHORIZED = 401
 _SENDER = "enrich"  # in logs; what a caller sent is personal data
 
@@ -88,7 +89,8 @@ class EnrichApi:
         same = idempotency.Request(ask.caller.name, ask.key, ask.body_hash, event.event_id)
         begun = self._deps.clock.monotonic()
         work = partial(self._answer, ask, begun) if ask.is_sync else partial(self._accept, ask)
-        async with asyncio.timeout(ask.deadline_seconds + self._limits.commit_seconds):
+        over = _STORE_SECONDS if ask.is_sync else self._limits.commit_seconds
+        async with asyncio.timeout(ask.deadline_seconds + over):
             return await self._once.once(same, work, ask.deadline_seconds)
 
     async def _answer(self, ask: Ask, begun: float) -> Reply:

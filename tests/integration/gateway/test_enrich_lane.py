@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -107,6 +108,17 @@ async def test_a_journal_that_does_not_answer_is_a_503():
     status, found = await ask(routing, **LEAD)
     assert (status, found["error"]["reason"]) == (503, "store_unavailable")
     assert "disk" not in found["error"]["detail"]
+
+
+async def test_a_store_of_requests_that_hangs_is_a_503_soon_after_the_deadline():
+    class Hanging(SlowRequests):
+        async def begin(self, *_request: str) -> None:
+            await asyncio.Event().wait()
+
+    routing = Routing()
+    async with asyncio.timeout(2.0):
+        status, found = await ask(routing, Hanging(routing, 0.0), **LEAD, deadline_ms=100)
+    assert (status, found["error"]["reason"]) == (503, "store_unavailable")
 
 
 async def test_no_place_and_no_line_is_a_429():
