@@ -65,7 +65,7 @@ SLOW_WEBHOOK_SECONDS = 0.015
 """Where a webhook waits longer than this to be stored, fewer are routed: senders must not wait for what is optional."""
 
 _CRM_READ_SECONDS = 0.8
-_ANSWER_SHARE, _ANSWER_SECONDS = 0.1, 0.1  # of the deadline, at most, for what comes after the last provider's answer
+_ANSWER_SHARE, _ANSWER_SECONDS = 0.3, 0.1  # of the deadline, the lesser: for what comes after the last answer
 _RECORD_SECONDS = 0.25  # the least that the journal gets: who is in a greater hurry waits for it all the same
 _LEAST_SECONDS = 0.1  # with less time left than this nobody is asked
 _LINE_SHARE = 0.5  # of the deadline, for waiting in line: the rest must do for the providers
