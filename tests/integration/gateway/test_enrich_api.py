@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -173,6 +175,21 @@ def test_an_unknown_event_is_a_404(api, name):
 def test_an_event_is_not_shown_without_a_key(api):
     event_id = api.enrich().content["event_id"]
     assert refusal(api.event(event_id, None)) == (401, "unauthorized")
+
+
+def test_events_are_read_one_after_the_other(api_stores, api_journal):
+    """Who looks at events all the time must not make leads wait."""
+    reading, most = [], []
+
+    def read(event_id):
+        reading.append(event_id)
+        most.append(len(reading))
+        time.sleep(0.02)
+        reading.remove(event_id)
+
+    with running_api(api_stores, api_journal, read_story=read) as api, ThreadPoolExecutor(8) as callers:
+        replies = list(callers.map(lambda number: api.event(f"evt_{number:024}"), range(8)))
+    assert ([reply.status for reply in replies], len(most), max(most)) == ([404] * 8, 8, 1)
 
 
 def test_the_description_is_served_and_names_everything(api):
