@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import structlog
 
 from enrichment_dagster.clock import Clock
-from enrichment_dagster.errors import IntakeError
+from enrichment_dagster.errors import IntakeError, StoreError
 from enrichment_dagster.ports import ApiRequests
 
 _POLL_SECONDS = 0.1
-_LATE = 0.5  # of the patience: what is left after it is too little for an answer that is kept for good
+_LATE_SHARE, _LATE_SECONDS = 0.5, 0.25  # of the patience, the greater: what is left is too little for a kept answer
 
 _log = structlog.get_logger(__name__)
 
@@ -71,6 +71,7 @@ class Idempotency:
         Raises:
             KeyReused: the key came with another body before.
             InProgress: the first request has no answer within ``patience_seconds``.
+        StoreError: the key could not be noted in time; nothing was done.
         """
         if not request.key:
             return await asyncio.shield(self._started(work()))
@@ -104,11 +105,12 @@ class Idempotency:
     async def _first(self, request: Request, work: Work, patience_seconds: float) -> Reply:
         begun = self._clock.monotonic()
         give_up, waited = begun + patience_seconds, False
+        late = begun + max(_LATE_SHARE * patience_seconds, _LATE_SECONDS)
         while True:
             earlier = await self._requests.begin(request.caller, request.key, request.body_hash, request.event_id)
-            if earlier is None and waited and self._clock.monotonic() > begun + _LATE * patience_seconds:
+            if earlier is None and self._clock.monotonic() > late:
                 await self._release(request)
-                raise _in_progress()
+                raise _in_progress() if waited else StoreError("the key could not be noted in time")
             if earlier is None:
                 return await self._done(request, work)
             if earlier.body_hash != request.body_hash:
