@@ -14,6 +14,8 @@ from benchmarks.stack import Installation
 
 WARM_UP = 100
 _SUSTAINED_P95_MS = 100.0
+_LOOKUPS = ("apollo.people_match", "apollo.organization_enrich", "clearbit.combined_find")
+"""The emulated calls of the shipped plan for routing."""
 
 
 def beside_plain(place: Installation, people: Sequence[Person], result: Result) -> None:
@@ -105,13 +107,20 @@ def from_cache(place: Installation, people: Sequence[Person], result: Result) ->
     known, rng = list(people[: sizes["leads"]]), random.Random(3)
     with gateway(place, "cache") as server:
         warm_up(server, known, rate=100.0)
+        before = calls_so_far(place)
         windows = [_hits(server, known, rng, sizes, number) for number in range(sizes["rounds"])]
+        calls = sum(calls_so_far(place).values()) - sum(before.values())
     result.details["from cache"] = [window.as_data() for window in windows]
-    strangers = sum(answer.get("status") != "cached" for window in windows for answer in window.answers())
     result.add("from the cache, 300/s, p50", _middle(windows, 0.50), "ms")
     result.add("from the cache, 300/s, p95", _middle(windows, 0.95), "ms", below=15)
     result.add("from the cache: processor per 1,000 events", _cpu(windows), "CPU-s")
-    result.add("from the cache: answers that were not", strangers, "requests")
+    result.add("from the cache: calls to providers meanwhile", calls, "calls", at_most=0)
+
+
+def calls_so_far(place: Installation) -> dict[str, int]:
+    """Return how many calls of each lookup have reached the emulators."""
+    calls = place.crms.counters()["calls"]
+    return {name: calls.get(name, 0) for name in _LOOKUPS}
 
 
 def _hits(server: Server, known: list[Person], rng: random.Random, sizes: dict[str, Any], number: int) -> Window:

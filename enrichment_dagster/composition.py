@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -105,7 +105,13 @@ def own_marks(settings: Settings) -> OwnMarks:
     )
 
 
-def build_plan(settings: Settings, event_type: str, lookups: Mapping[str, Lookup], lane: str = "standard") -> Plan:
+def build_plan(
+    settings: Settings,
+    event_type: str,
+    lookups: Mapping[str, Lookup],
+    lane: str = "standard",
+    useful: Iterable[str] = (),
+) -> Plan:
     """Return the plan of an event type's lane. Lookups of providers that are not enabled are passed over.
 
     Raises:
@@ -135,6 +141,7 @@ def build_plan(settings: Settings, event_type: str, lookups: Mapping[str, Lookup
         prefer=plan.prefer,
         budget_micros=None if plan.budget_usd is None else round(plan.budget_usd * 1_000_000),
         rules=build_rules(config, plan),
+        useful=useful,
     )
 
 
@@ -426,8 +433,9 @@ def open_routing(settings: Settings, stores: Stores, journal: Journal, owner: st
     rng = random.Random()  # noqa: S311 - jitter, no secret
     crms, mapper = build_crms(settings, clients, clock), ConfiguredMapper(settings.config.crm)
     api = settings.config.intake.enrich
+    rules = compile_rules(settings.config.routing)
     lane = RoutingLane(
-        plans={name: build_plan(settings, name, lookups, Lane.ROUTING) for name in routed},
+        plans={name: build_plan(settings, name, lookups, Lane.ROUTING, rules.fields) for name in routed},
         buyer=build_buyer(settings, committer, clock, policies, rng, bulk=False),
         standings=SqlStandings(stores.ops, clock, policies),
         journal=journal,
@@ -440,7 +448,7 @@ def open_routing(settings: Settings, stores: Stores, journal: Journal, owner: st
             work=SqlWorkStore(stores.ops, committer, clock), crms=crms, mapper=mapper, clock=clock, rng=rng
         ),
         validate=validate,
-        decide=compile_rules(settings.config.routing).decide,
+        decide=rules.decide,
         places=Places(clock, api.max_at_once if api else 256, api.max_waiting if api else 256),
         clock=clock,
         owner=owner,

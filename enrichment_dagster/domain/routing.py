@@ -40,7 +40,10 @@ class RoutingRules:
         segments = _parsed([rule.when for rule in config.segments], LEAD_NAMES)
         scores = _parsed([rule.when for rule in config.score], LEAD_NAMES)
         routes = _parsed([rule.when for rule in config.routes], ROUTE_NAMES)
-        self._evaluator = Evaluator(ROUTE_NAMES, [*segments, *scores, *routes])
+        expressions = [*segments, *scores, *routes]
+        self._evaluator = Evaluator(ROUTE_NAMES, expressions)
+        self.fields = frozenset[str]().union(*(expression.names for expression in expressions)) & LEAD_NAMES.keys()
+        """What the rules ask of a lead."""
         self._segments, self._scores, self._routes = (
             [prepared(expression) for expression in group] for group in (segments, scores, routes)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -37,6 +37,7 @@ class Plan:
     budget_micros: int | None = None  # what one event may cost
     rules: Rules = field(default_factory=Rules)
     places: Mapping[str, int] = field(default_factory=dict)  # lookup name: its place in the list
+    useful: frozenset[str] = frozenset()  # not wanted, but worth a moment when a call for it is under way
 
     @property
     def offered(self) -> frozenset[str]:
@@ -82,6 +83,7 @@ def make_plan(
     prefer: Prefer = "cheapest",
     budget_micros: int | None = None,
     rules: Rules | None = None,
+    useful: Iterable[str] = (),
 ) -> Plan:
     """Return a plan; ``waterfall`` is the order of all fields but those that ``own_orders`` (fields, groups) names."""
     by_name = {lookup.name: lookup for lookup in lookups}
@@ -101,4 +103,5 @@ def make_plan(
         budget_micros=budget_micros,
         rules=rules or Rules(),
         places={name: place for place, name in enumerate(by_name)},
+        useful=frozenset(useful),
     )

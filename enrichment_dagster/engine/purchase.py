@@ -38,7 +38,7 @@ from enrichment_dagster.ports import (
 _log = structlog.get_logger(__name__)
 
 _POLL_SECONDS = 0.1
-_LEASE_GRACE_SECONDS = 10.0
+LEASE_GRACE_SECONDS = 10.0
 """A worker that has not settled this long after its call's deadline is taken for dead."""
 
 _OVERDUE_SECONDS = 0.25
@@ -210,7 +210,7 @@ class _Call:
             work_id=self._asker.work_id,
             reserve_micros=lookup.price_micros * lookup.max_units,
             event_budget_micros=self._asker.budget_micros,
-            lease_seconds=timeout + _LEASE_GRACE_SECONDS,
+            lease_seconds=timeout + LEASE_GRACE_SECONDS,
             send_before=self._clock.now() + timedelta(seconds=remaining),
             role=self._asker.role,
             calls_back=lookup.calls_back,

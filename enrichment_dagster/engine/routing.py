@@ -65,7 +65,8 @@ SLOW_WEBHOOK_SECONDS = 0.015
 """Where a webhook waits longer than this to be stored, fewer are routed: senders must not wait for what is optional."""
 
 _CRM_READ_SECONDS = 0.8
-_ANSWER_SECONDS = 0.05  # of the deadline, for what comes after the last provider's answer
+_ANSWER_SHARE, _ANSWER_SECONDS = 0.3, 0.1  # of the deadline, the lesser: for what comes after the last answer
+_RECORD_SECONDS = 0.25  # the least that the journal gets: who is in a greater hurry waits for it all the same
 _LEAST_SECONDS = 0.1  # with less time left than this nobody is asked
 _LINE_SHARE = 0.5  # of the deadline, for waiting in line: the rest must do for the providers
 
@@ -154,8 +155,9 @@ class RoutingLane:
     async def _answer(self, event: Event, known: Mapping[str, Any], started: float, seconds: float) -> RoutingResult:
         until = started + seconds
         recorded = self._tasks.start(self._record(event))
-        draft = await self._enrich(event, known, event.source, until - self._clock.monotonic() - _ANSWER_SECONDS)
-        if not await first_done([recorded], self._clock, until):
+        left = until - self._clock.monotonic() - min(seconds * _ANSWER_SHARE, _ANSWER_SECONDS)
+        draft = await self._enrich(event, known, event.source, left)
+        if not await first_done([recorded], self._clock, max(until, started + _RECORD_SECONDS)):
             raise StoreError("the event could not be recorded in time")
         if (error := recorded.exception()) is not None:
             raise StoreError("the event could not be recorded") from error

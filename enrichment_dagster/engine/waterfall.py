@@ -24,6 +24,12 @@ from enrichment_dagster.ports import REFUSALS, Lookup, ProviderStanding, Query, 
 _FIRST_HEDGE_SECONDS = 0.8
 """When the backup is sent as long as a lookup's own latency is not known yet."""
 
+_MOMENT_SECONDS = 0.1
+"""How long calls under way for useful fields are waited for, once all wanted ones are there.
+
+Without it a lead's score would depend on which of two calls ends a millisecond before the other.
+"""
+
 _UNASKED = {"not_ready": MissingReason.POLICY, "not_reached": MissingReason.TIMEOUT}
 """What it makes of a field that a lookup was not asked for it."""
 
@@ -108,6 +114,7 @@ class _Filling:
     orders: Orders
     asked: set[tuple[str, str]] = field(default_factory=set)  # lookup and subject
     running: list[_Running] = field(default_factory=list)
+    complete_at: float | None = None  # when all wanted fields were there
 
     async def run(self) -> None:
         if self.plan.mode == "sequential":
@@ -116,7 +123,7 @@ class _Filling:
         try:
             while self.clock.monotonic() < self.deadline:
                 self._start_what_is_due()
-                if not self.running or self._is_enough():
+                if not self.running or (self._is_enough() and not self._is_worth_a_moment()):
                     return
                 await first_done([r.task for r in self.running], self.clock, self._next_moment())
                 self._take_what_is_done()
@@ -193,6 +200,8 @@ class _Filling:
         return running.started + (_FIRST_HEDGE_SECONDS if p95_ms is None else p95_ms / 1_000)
 
     def _next_moment(self) -> float:
+        if self.complete_at is not None:
+            return min(self.deadline, self.complete_at + _MOMENT_SECONDS)
         if self.plan.mode != "hedged":
             return self.deadline
         later = [at for r in self.running if (at := self._hedge_at(r)) > self.clock.monotonic()]
@@ -207,6 +216,15 @@ class _Filling:
             for name in self.draft.knowledge.wanted
             if name in r.lookup.gives
         )
+
+    def _is_worth_a_moment(self) -> bool:
+        """Say whether a call under way may give a useful field that is missing, and its moment is not over."""
+        lacking = self.plan.useful.difference(self.draft.knowledge.values)
+        if not any(lacking & r.lookup.gives for r in self.running):
+            return False
+        now = self.clock.monotonic()
+        self.complete_at = now if self.complete_at is None else self.complete_at
+        return now < self.complete_at + _MOMENT_SECONDS
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from enrichment_dagster.errors import ConfigurationError, EnrichmentError
 from enrichment_dagster.gateway.api.service import EnrichService, open_enrich
 from enrichment_dagster.gateway.app import create_app
 from enrichment_dagster.gateway.checks import journal_check, newest_tick, ops_check
+from enrichment_dagster.gateway.connections import BoundedProtocol
 from enrichment_dagster.gateway.deps import Background, GatewayDeps, Limits
 from enrichment_dagster.gateway.housekeeping import (
     CHECK_SECONDS,
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
 
 _GRACEFUL_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75  # longer than the pause between two deliveries of a busy sender
-_MAX_CONNECTIONS = 1_000
 _REFUSALS_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
@@ -299,13 +299,12 @@ def serve(app: FastAPI, host: str, port: int, listener: int | None = None) -> No
         host,
         port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,
-        limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )

@@ -20,8 +20,12 @@ from enrichment_dagster.store.tables import api_requests
 KEEP = timedelta(hours=48)
 """How long a key is good for the same answer."""
 
-TAKEN_FOR_DEAD = timedelta(seconds=10)
-"""A request that has no answer for so long has lost its worker: the next one of its key takes it over."""
+TAKEN_FOR_DEAD = timedelta(seconds=16)
+"""A request that has no answer for so long has lost its worker: the next one of its key takes it over.
+
+A little longer than the lost worker's calls to providers count as under way: until then nobody asks them again, and the
+answer would be a poor one.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from typing import Any
 
 import uvicorn
 
+from enrichment_dagster.gateway.connections import BoundedProtocol
+
 PROJECT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 20.0
 
@@ -88,7 +90,7 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(self, app: Any) -> None:
-        config = uvicorn.Config(app, "127.0.0.1", 0, http="httptools", ws="none", access_log=False, log_config=None)
+        config = uvicorn.Config(app, "127.0.0.1", 0, http=BoundedProtocol, ws="none", access_log=False, log_config=None)
         super().__init__(config)
         self.has_started = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -24,6 +24,7 @@ from enrichment_dagster.gateway.refusals import RefusalLog
 from enrichment_dagster.http.outbound import checked_target
 
 MAX_BODY_BYTES = 65_536  # a request is a kilobyte
+_STORE_SECONDS = 0.5  # after its deadline a caller is told that the store does not answer
 _UNAUTHORIZED = 401
 _SENDER = "enrich"  # in logs; what a caller sent is personal data
 
@@ -86,12 +87,15 @@ class EnrichApi:
     async def _reply(self, ask: Ask) -> Reply:
         event = ask.event
         same = idempotency.Request(ask.caller.name, ask.key, ask.body_hash, event.event_id)
-        work = partial(self._answer if ask.is_sync else self._accept, ask)
-        async with asyncio.timeout(ask.deadline_seconds + self._limits.commit_seconds):
+        begun = self._deps.clock.monotonic()
+        work = partial(self._answer, ask, begun) if ask.is_sync else partial(self._accept, ask)
+        over = _STORE_SECONDS if ask.is_sync else self._limits.commit_seconds
+        async with asyncio.timeout(ask.deadline_seconds + over):
             return await self._once.once(same, work, ask.deadline_seconds)
 
-    async def _answer(self, ask: Ask) -> Reply:
-        result = await self._api.lane.answer(ask.event, ask.known, ask.deadline_seconds)
+    async def _answer(self, ask: Ask, begun: float) -> Reply:
+        spent = self._deps.clock.monotonic() - begun  # on looking for an earlier request of the key
+        result = await self._api.lane.answer(ask.event, ask.known, max(0.0, ask.deadline_seconds - spent))
         return Reply(200, encode(answer_body(result)))
 
     async def _accept(self, ask: Ask) -> Reply:

@@ -19,6 +19,9 @@ from enrichment_dagster.journey.report import build_explanation
 from enrichment_dagster.store.story import Story
 
 EVENTS_PATH = "/events/{event_id}"
+AT_ONCE = 1
+"""Events that are read at once; others wait. Reading is work for the processor, which leads must not wait for."""
+
 _EVENT_ID = re.compile(r"evt_[0-9a-f]{24}")
 
 _log = structlog.get_logger(__name__)
@@ -30,6 +33,7 @@ class EventsApi:
     def __init__(self, api: EnrichDeps, deps: GatewayDeps) -> None:
         self._api = api
         self._deps = deps
+        self._reading = asyncio.Semaphore(AT_ONCE)
 
     async def handle(self, request: Request) -> Response:
         """Tell where the event is and what became of it."""
@@ -52,4 +56,5 @@ class EventsApi:
     async def _story(self, event_id: str) -> Story | None:
         if not _EVENT_ID.fullmatch(event_id):
             return None
-        return await asyncio.to_thread(self._api.read_story, event_id)
+        async with self._reading:
+            return await asyncio.to_thread(self._api.read_story, event_id)

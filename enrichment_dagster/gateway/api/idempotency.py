@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import structlog
 
 from enrichment_dagster.clock import Clock
-from enrichment_dagster.errors import IntakeError
+from enrichment_dagster.errors import IntakeError, StoreError
 from enrichment_dagster.ports import ApiRequests
 
 _POLL_SECONDS = 0.1
+_LATE_SHARE, _LATE_SECONDS = 0.5, 0.25  # of the patience, the greater: what is left is too little for a kept answer
 
 _log = structlog.get_logger(__name__)
 
@@ -70,6 +71,7 @@ class Idempotency:
         Raises:
             KeyReused: the key came with another body before.
             InProgress: the first request has no answer within ``patience_seconds``.
+        StoreError: the key could not be noted in time; nothing was done.
         """
         if not request.key:
             return await asyncio.shield(self._started(work()))
@@ -101,9 +103,14 @@ class Idempotency:
             task.exception()  # whoever waited has it; nobody may be waiting any more
 
     async def _first(self, request: Request, work: Work, patience_seconds: float) -> Reply:
-        give_up = self._clock.monotonic() + patience_seconds
+        begun = self._clock.monotonic()
+        give_up, waited = begun + patience_seconds, False
+        late = begun + max(_LATE_SHARE * patience_seconds, _LATE_SECONDS)
         while True:
             earlier = await self._requests.begin(request.caller, request.key, request.body_hash, request.event_id)
+            if earlier is None and self._clock.monotonic() > late:
+                await self._release(request)
+                raise _in_progress() if waited else StoreError("the key could not be noted in time")
             if earlier is None:
                 return await self._done(request, work)
             if earlier.body_hash != request.body_hash:
@@ -113,6 +120,7 @@ class Idempotency:
             if self._clock.monotonic() >= give_up:
                 raise _in_progress()
             await self._clock.sleep(_POLL_SECONDS)
+            waited = True
 
     async def _done(self, request: Request, work: Work) -> Reply:
         try:

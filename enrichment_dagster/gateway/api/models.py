@@ -25,12 +25,46 @@ def _whole(value: Any) -> Any:
 
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_printable)]
 
+_PROVENANCE_EXAMPLE: JsonDict = {
+    "provider": "apollo",
+    "fetched_at": "2026-11-23T14:00:00.000Z",
+    "confidence": 0.85,
+    "stale": False,
+}
+
 _REQUEST_EXAMPLE: JsonDict = {
     "email": "dana.reyes@northwind-parts.com",
     "company": "Northwind Parts",
     "source_system": "salesforce",
     "source_id": "00Q5f000001abcDEAQ",
     "deadline_ms": 2000,
+}
+
+_ASYNC_EXAMPLE: JsonDict = {
+    "email": "dana.reyes@northwind-parts.com",
+    "mode": "async",
+    "callback_url": "https://crm.example.com/hooks/enriched",
+}
+
+_ANSWER_EXAMPLE: JsonDict = {
+    "event_id": "evt_4f1c09a2b3d4e5f60718293a",
+    "status": "partial",
+    "reason": "",
+    "data": {"company_name": "Northwind Parts", "company_domain": "northwind-parts.com", "employees": 640},
+    "provenance": {
+        "company_name": _PROVENANCE_EXAMPLE | {"provider": "api", "confidence": 1.0},
+        "company_domain": _PROVENANCE_EXAMPLE,
+        "employees": _PROVENANCE_EXAMPLE,
+    },
+    "missing_fields": {"industry": "timeout"},
+    "routing": {
+        "segment": "mid_market",
+        "score": 25,
+        "route": "inside_sales",
+        "reasons": ["segment mid_market: employees >= 100", "100 to 999 employees"],
+    },
+    "cost_usd": 0.02,
+    "latency_ms": 2400.8,
 }
 
 
@@ -41,7 +75,7 @@ class EnrichRequest(BaseModel):
         extra="forbid",
         strict=True,
         json_schema_extra={
-            "examples": [_REQUEST_EXAMPLE],
+            "examples": [_REQUEST_EXAMPLE, _ASYNC_EXAMPLE],
             "anyOf": [{"required": [name], "properties": {name: {"minLength": 1}}} for name in ("email", "domain")],
         },
     )
@@ -95,12 +129,14 @@ class Routing(BaseModel):
 class EnrichAnswer(BaseModel):
     """What was found within the deadline."""
 
-    event_id: str = Field(examples=["evt_4f1c09a2b3d4e5f60718293a"])
+    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER_EXAMPLE]})
+
+    event_id: str
     status: Literal["cached", "enriched", "partial", "skipped", "failed"]
     reason: str = Field(description="Why it was skipped or failed; empty otherwise.")
-    data: dict[str, Any] = Field(examples=[{"company_name": "Northwind Parts", "employees": 340}])
+    data: dict[str, Any]
     provenance: dict[str, Provenance]
-    missing_fields: dict[str, str] = Field(examples=[{"industry": "timeout"}])
+    missing_fields: dict[str, str] = Field(description="Wanted fields that are not there, each with its reason.")
     routing: Routing
     cost_usd: float
     latency_ms: float
@@ -136,7 +172,7 @@ class Error(BaseModel):
     """Why a request is not answered."""
 
     reason: str = Field(description="A stable code.", examples=["unauthorized"])
-    detail: str
+    detail: str = Field(examples=["send a valid key as 'Authorization: Bearer ...' or 'X-API-Key: ...'"])
 
 
 class ErrorAnswer(BaseModel):

@@ -23,7 +23,7 @@ from enrichment_dagster.intake.json_body import parse_json
 from enrichment_dagster.intake.salesforce_id import long_id
 
 SOURCE = "api"
-MOST_SECONDS = 3.0
+MOST_MS = 3_000
 _MOST_FAULTS = 10
 _MAX_NAME = 60
 _MAX_KEY = 255
@@ -126,7 +126,7 @@ def make_ask(
     # The body's hash, because a key may stand for something else after it was forgotten.
     parts = (key, body_hash) if key else (secrets.token_hex(16),)
     dedup = dedup_key("enrich_api", caller.name, *parts)
-    seconds = default_seconds if request.deadline_ms is None else min(request.deadline_ms / 1_000, MOST_SECONDS)
+    seconds = default_seconds if request.deadline_ms is None else min(request.deadline_ms, MOST_MS) / 1_000
     given = {"email": request.email, "company": request.company, "domain": domain}
     event = Event(
         event_id=event_id(dedup),

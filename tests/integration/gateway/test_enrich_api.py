@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -9,6 +11,7 @@ from support.enrich import KEY, LEAD, OTHER_KEY, refusal, running_api
 
 from enrichment_dagster.domain.event import Lane, RecordRef
 from enrichment_dagster.engine.routing import RESERVE
+from enrichment_dagster.gateway.api.models import EnrichAnswer
 from enrichment_dagster.store.tables import api_callbacks, journal
 
 # --- what is answered ------------------------------------------------------------------------------------------------
@@ -57,7 +60,7 @@ def test_a_request_is_an_event_that_is_reserved_until_after_its_deadline(api):
         "company_name": "Northwind Parts",
         "company_domain": "northwind-parts.com",
     }
-    assert seconds == 0.7
+    assert 0.2 <= seconds <= 0.7
 
 
 @pytest.mark.parametrize(
@@ -76,11 +79,12 @@ def test_the_record_that_it_concerns(api, given, subject):
 
 @pytest.mark.parametrize(
     ("given", "seconds"), [({}, 2.5), ({"deadline_ms": 1}, 0.001), ({"deadline_ms": 2_999}, 2.999),
-                           ({"deadline_ms": 3_001}, 3.0), ({"deadline_ms": 10**90}, 3.0), ({"deadline_ms": 900.0}, 0.9)]
+                           ({"deadline_ms": 3_001}, 3.0), ({"deadline_ms": 10**90}, 3.0),
+                           ({"deadline_ms": 10**400}, 3.0), ({"deadline_ms": 900.0}, 0.9)]
 )  # fmt: skip
 def test_the_deadline_is_the_callers_up_to_three_seconds(api, given, seconds):
     assert api.enrich({**LEAD, **given}).status == 200
-    assert api.lane.asked[0][2] == seconds
+    assert max(0.0, seconds - 0.5) <= api.lane.asked[0][2] <= seconds
 
 
 def test_a_domain_alone_is_asked_for_and_not_refused(api):
@@ -173,6 +177,21 @@ def test_an_event_is_not_shown_without_a_key(api):
     assert refusal(api.event(event_id, None)) == (401, "unauthorized")
 
 
+def test_events_are_read_one_after_the_other(api_stores, api_journal):
+    """Who looks at events all the time must not make leads wait."""
+    reading, most = [], []
+
+    def read(event_id):
+        reading.append(event_id)
+        most.append(len(reading))
+        time.sleep(0.02)
+        reading.remove(event_id)
+
+    with running_api(api_stores, api_journal, read_story=read) as api, ThreadPoolExecutor(8) as callers:
+        replies = list(callers.map(lambda number: api.event(f"evt_{number:024}"), range(8)))
+    assert ([reply.status for reply in replies], len(most), max(most)) == ([404] * 8, 8, 1)
+
+
 def test_the_description_is_served_and_names_everything(api):
     reply = api.client.request("GET", "/openapi.json")
     paths = reply.content["paths"]
@@ -181,3 +200,13 @@ def test_the_description_is_served_and_names_everything(api):
         "200", "202", "400", "401", "408", "409", "413", "415", "422", "429", "503",
     }  # fmt: skip
     assert [api.client.request("GET", path).status for path in ("/docs", "/redoc")] == [404, 404]
+
+
+def test_the_examples_of_the_description_can_be_sent_and_are_what_is_answered(api):
+    described = api.client.request("GET", "/openapi.json").content
+    body = described["paths"]["/enrich"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    replies = [api.enrich(example) for example in body["examples"]]
+    assert [reply.status for reply in replies] == [200, 202]
+    (example,) = described["components"]["schemas"]["EnrichAnswer"]["examples"]
+    EnrichAnswer.model_validate(example, strict=True, extra="forbid")
+    assert example.keys() == replies[0].content.keys()

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from enrichment_dagster.domain.config_providers import ProviderConfig
+from enrichment_dagster.engine.purchase import LEASE_GRACE_SECONDS
 from enrichment_dagster.store.api_requests import KEEP, TAKEN_FOR_DEAD, SqlApiRequests
 from enrichment_dagster.store.tables import api_requests
 
@@ -54,6 +56,12 @@ async def test_a_dead_worker_is_taken_over_once(requests, elsewhere, rig):
     rig.clock.advance(0.1)
     begun = await asyncio.gather(*(r.begin("crm", KEY, BODY, EVENT) for r in (requests, elsewhere) * 5))
     assert begun.count(None) == 1
+
+
+def test_it_is_taken_over_when_its_calls_to_providers_no_longer_count_as_under_way():
+    """Earlier, the answer would lack all that the lost worker has asked for, and be kept."""
+    lease = ProviderConfig.model_fields["timeout_seconds"].default + LEASE_GRACE_SECONDS
+    assert lease < TAKEN_FOR_DEAD.total_seconds() < lease + 5
 
 
 async def test_a_key_that_stands_for_another_body_is_not_taken_over(requests, rig):

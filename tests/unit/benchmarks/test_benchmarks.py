@@ -21,6 +21,7 @@ from benchmarks.hops import differences
 from benchmarks.load import send
 from benchmarks.report import BEGIN, END, update_readme
 from benchmarks.results import HEADER, Figure, Result, load_results, number, table
+from benchmarks.routing_faults import what_matters
 from benchmarks.run import NAMES, summarise
 from benchmarks.run import main as run
 from benchmarks.stats import percentile, schedule, summary
@@ -282,3 +283,12 @@ def test_a_request_that_waits_behind_a_slow_one_pays_for_it() -> None:
     assert behind.latency_seconds + 0.01 >= slow.latency_seconds
     assert behind.late_seconds + 0.01 >= slow.latency_seconds
     assert behind.due_at > slow.due_at
+
+
+def test_answers_of_one_lead_differ_where_a_wanted_field_or_the_routing_does():
+    routing = {"segment": "mid_market", "score": 25, "route": "inside_sales"}
+    answer = {"data": {"employees": 340, "title": "CTO"}, "routing": routing, "status": "enriched"}
+    assert what_matters(answer) == what_matters({**answer, "data": {"employees": 340}, "status": "cached"})
+    assert what_matters(answer) != what_matters({**answer, "data": {"title": "CTO"}})
+    assert what_matters(answer) != what_matters({**answer, "routing": {**routing, "score": 45}})
+    assert what_matters(answer) != what_matters({})

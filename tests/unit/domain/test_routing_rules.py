@@ -38,6 +38,10 @@ def problems_of(condition, names=ROUTE_NAMES):
 # --- decisions -------------------------------------------------------------------------------------------------------
 
 
+def test_the_rules_name_the_fields_that_they_ask_for():
+    assert compile_rules(SHIPPED).fields == {"employees", "seniority", "tech_stack", "email_status"}
+
+
 def test_the_shipped_rules_say_why():
     assert compile_rules(SHIPPED).decide(LEAD) == RoutingDecision(
         "mid_market",

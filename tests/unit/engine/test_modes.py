@@ -140,6 +140,27 @@ class TestParallel:
         assert clock.monotonic() - started == pytest.approx(0.1)
         assert results(draft) == {"apollo.person": "hit", "clearbit.combined": "abandoned"}
 
+    @pytest.mark.parametrize(
+        ("seconds", "ends_after", "title"), [(0.101, 0.101, "CTO"), (0.19, 0.19, "CTO"), (4.0, 0.2, None)]
+    )
+    async def test_a_useful_field_is_waited_for_a_moment(self, enrich, clock, seconds, ends_after, title):
+        """Which of two calls ends first does not decide what the lead's score is made of."""
+        wanted = lookup("apollo.company", hit(employees=9), clock=clock, seconds=0.1)
+        more = lookup(
+            "apollo.person", hit(title="CTO"), gives=frozenset({"title", "employees"}), clock=clock, seconds=seconds
+        )
+        started = clock.monotonic()
+        draft = await enrich(wanted, more, mode="parallel", wanted=("employees",), useful=("title", "seniority"))
+        assert clock.monotonic() - started == pytest.approx(ends_after)
+        assert found(draft).get("title", (None,))[0] == title
+
+    async def test_nobody_waits_a_moment_for_what_no_call_may_bring(self, enrich, clock):
+        wanted = lookup("apollo.company", hit(employees=9), clock=clock, seconds=0.1)
+        more = lookup("apollo.person", hit(employees=9), gives=frozenset({"employees"}), clock=clock, seconds=0.15)
+        started = clock.monotonic()
+        await enrich(wanted, more, mode="parallel", wanted=("employees",), useful=("title",))
+        assert clock.monotonic() - started == pytest.approx(0.1)
+
     async def test_an_abandoned_call_is_settled_and_remembered_all_the_same(self, enrich, clock, ledger):
         trusted = lookup("apollo.person", hit(**ALL), clock=clock, seconds=0.1)
         late = lookup("clearbit.combined", hit(**ALL), clock=clock, seconds=1.0)

@@ -1,0 +1,68 @@
+"""A request that takes over the key of one that was lost: with enough time for a good answer, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+from support.clock import START, ManualClock
+
+from enrichment_dagster.errors import StoreError
+from enrichment_dagster.gateway.api.idempotency import Idempotency, InProgress, Reply, Request
+from enrichment_dagster.ports import ApiRequest
+
+REQUEST = Request("forms", "lead-1", "hash", "evt_1")
+PATIENCE = 2.0
+
+
+class Requests:
+    """Somebody else has the key until a moment, and gives no answer."""
+
+    def __init__(self, clock: ManualClock, lost_after: float) -> None:
+        self.clock, self.free_at = clock, clock.monotonic() + lost_after
+        self.released, self.answers, self.seconds = 0, [], 0.0
+
+    async def begin(self, caller, key, body_hash, event_id):
+        await self.clock.sleep(self.seconds)
+        taken = self.clock.monotonic() < self.free_at
+        return ApiRequest(event_id, body_hash, None, START) if taken else None
+
+    async def finish(self, caller, key, answer):
+        self.answers.append(answer)
+
+    async def release(self, caller, key):
+        self.released += 1
+
+
+async def work():
+    return Reply(200, b"{}")
+
+
+async def test_a_key_that_becomes_free_early_is_taken_over():
+    clock = ManualClock()
+    requests = Requests(clock, lost_after=0.5)
+    assert await Idempotency(requests, clock).once(REQUEST, work, PATIENCE) == Reply(200, b"{}")
+    assert (requests.released, len(requests.answers)) == (0, 1)
+
+
+async def test_a_key_that_becomes_free_late_is_left_to_the_next_request():
+    """What a hurried answer lacks would be lacking for as long as answers are kept."""
+    clock = ManualClock()
+    requests = Requests(clock, lost_after=1.5)
+    with pytest.raises(InProgress):
+        await Idempotency(requests, clock).once(REQUEST, work, PATIENCE)
+    assert (requests.released, requests.answers) == (1, [])
+
+
+async def test_a_store_that_takes_too_long_is_no_reason_for_a_poor_answer_that_is_kept():
+    clock = ManualClock()
+    requests = Requests(clock, lost_after=0.0)
+    requests.seconds = 1.5
+    with pytest.raises(StoreError):
+        await Idempotency(requests, clock).once(REQUEST, work, PATIENCE)
+    assert (requests.released, requests.answers) == (1, [])
+
+
+async def test_a_short_deadline_is_not_too_short_for_a_key():
+    clock = ManualClock()
+    requests = Requests(clock, lost_after=0.0)
+    requests.seconds = 0.01
+    assert await Idempotency(requests, clock).once(REQUEST, work, 0.001) == Reply(200, b"{}")
