@@ -71,7 +71,7 @@ class Idempotency:
         Raises:
             KeyReused: the key came with another body before.
             InProgress: the first request has no answer within ``patience_seconds``.
-        StoreError: the key could not be noted in time; nothing was done.
+            StoreError: the key could not be noted in time; nothing was done.
         """
         if not request.key:
             return await asyncio.shield(self._started(work()))
