@@ -22,7 +22,7 @@ from enrichment_dagster.intake.sender import Parsed, RawRequest, Sender
 from enrichment_dagster.ports import KeptBody
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
-NOW = datetime(2026, 9, 21, 12, 0, 0, tzinfo=UTC)
+NOW = datetime(2026, 9, 21, 18, 0, 0, tzinfo=UTC)
 URL = "https://enrich.example.com/webhooks/hubspot"
 HUBSPOT_SECRET = "test-client-secret-0001"
 FLOW_SECRET = "flow-secret-0001"
