@@ -17,7 +17,7 @@ def writeback_asset(upstream: Sequence[str]) -> dg.AssetsDefinition:
     @dg.asset(
         name=WRITEBACK,
         deps=list(upstream),
-        group_name="enrichment",
+        group_name="crm",
         kinds={"python", "salesforce", "hubspot"},
         owners=[OWNER],
         # Before the warehouse: a rep waits for the CRM, nobody waits for the tables.

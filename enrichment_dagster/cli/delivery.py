@@ -95,8 +95,9 @@ def _secret(settings: Settings, name: str, config: SenderConfig) -> str:
     names = [PRIVATE_KEY_VARIABLE] if name == "sendgrid" else config.secret_names
     found = next((secret for variable in names if (secret := settings.secret(variable))), None)
     if found is None:
-        only = " (SendGrid alone has the real one; `--sandbox` signs for a demo)" if name == "sendgrid" else ""
-        raise ConfigurationError([f"set the environment variable {' or '.join(names)} (intake.{name} needs it){only}"])
+        only = "; SendGrid alone has the real one" if name == "sendgrid" else ""
+        needed = f"set the environment variable {' or '.join(names)} (intake.{name} needs it{only})"
+        raise ConfigurationError([f"{needed}, or sign for `enrichment demo` with --sandbox"])
     return found.get_secret_value()
 
 

@@ -34,7 +34,7 @@ def explain(*, what: str, no_values: bool, as_json: bool) -> None:
     """Show the journey of one event: hops, calls, fields, reasons, CRM writes.
 
     WHAT is an event id or the unique beginning of one, a work id (evt_.../gap-1), or a record, as
-    hubspot:contact:1246978 or by its id alone; a record lists its events.
+    hubspot:contact:1246978 or by its id alone. A record that has several events lists them; with --json it always does.
 
     Values of people are shown unless --no-values is given.
     """
@@ -44,6 +44,8 @@ def explain(*, what: str, no_values: bool, as_json: bool) -> None:
         mentions = _record_events(store, name)
         if mentions is None:
             _tell(store, _one_event(store, name), values=not no_values, as_json=as_json)
+        elif len({mention.event_id for mention in mentions}) == 1 and not as_json:  # scripts get a list, however long
+            _tell(store, mentions[0].event_id, values=not no_values, as_json=False)
         else:
             _list(name, mentions, as_json=as_json)
 

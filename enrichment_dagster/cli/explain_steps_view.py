@@ -20,7 +20,7 @@ def steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType | None:
     columns = (*(("work",) if several else ()), "lookup", "what came of it", "gave", "latency", "cost")
     table = make_table("Decisions", *columns, right=("latency", "cost"))
     for step in steps:
-        work = [_work_name(step["work_id"])] if several else []
+        work = [work_name(step["work_id"])] if several else []
         latency = f"{step['latency_ms']} ms" if step["latency_ms"] else "-"
         cells = (step["lookup"], step_text(step), ", ".join(step["fields"]), latency, money_cell(step["cost_usd"]))
         add_row(table, *work, *cells, style=_step_style(step))
@@ -33,7 +33,7 @@ def _step_style(step: Mapping[str, Any]) -> str:
     return "" if was_asked(step) else "dim"
 
 
-def _work_name(work_id: str) -> str:
+def work_name(work_id: str) -> str:
     """Return what tells a follow-up from the event's own work."""
     return work_id.partition("/")[2] or "event"
 

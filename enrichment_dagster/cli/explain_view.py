@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from enrichment_dagster.cli.explain_steps_view import late_answers_table, money_cell, steps_table
+from enrichment_dagster.cli.explain_steps_view import late_answers_table, money_cell, steps_table, work_name
 from enrichment_dagster.cli.output import add_row, clean, make_table
 from enrichment_dagster.cli.words import counted, seconds_text
 
@@ -173,13 +173,16 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
     if not report["fields"]:
         return None
     disputed = any(item["alternatives"] for item in report["fields"])
+    several = len({item["work_id"] for item in report["fields"]}) > 1
     numbers = ("confidence", "age", "cost")
-    columns = ("field", "value", "provider", "origin", *numbers, *(("others",) if disputed else ()))
-    table = make_table("Fields", *columns, right=numbers)
+    first, last = ("work",) if several else (), ("others",) if disputed else ()
+    table = make_table("Fields", *first, "field", "value", "provider", "origin", *numbers, *last, right=numbers)
     for item in report["fields"]:
+        work = [work_name(item["work_id"])] if several else []
         others = [_others(item, report)] if disputed else []
         add_row(
             table,
+            *work,
             item["field"],
             _value(item["value"], report),
             item["provider"],

@@ -28,7 +28,7 @@ def ask(settings: Settings, url: str, given: Mapping[str, Any], *, as_json: bool
     """
     key = settings.secret(KEY_VARIABLE)
     if key is None:
-        raise click.UsageError(f"--sync needs a caller's key in the environment variable {KEY_VARIABLE}")
+        raise click.UsageError(f"--sync needs a caller's key in {KEY_VARIABLE}, or --sandbox for `enrichment demo`")
     headers = {"content-type": "application/json", "authorization": f"Bearer {key.get_secret_value()}"}
     answer = post(url, Delivery(_PATH, json.dumps(_body(given)).encode(), headers))
     if as_json:

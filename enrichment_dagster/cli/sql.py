@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -51,7 +52,7 @@ def sql(*, query: str | None, as_csv: bool, as_json: bool) -> None:
         return
     result = _run(settings, query)
     if as_json:
-        print_json([dict(zip(result.columns, row, strict=True)) for row in result.rows])
+        print_json([dict(zip(result.columns, map(_finite, row), strict=True)) for row in result.rows])
     elif as_csv:
         _print_csv(result)
     else:
@@ -75,6 +76,11 @@ def _run(settings: Settings, query: str) -> QueryResult:
         return read_query(open_warehouse(settings), query)
     except QueryError as error:
         raise WrongUse("bad_query", f'{error}\n`enrichment sql "SHOW TABLES"` lists what there is') from error
+
+
+def _finite(value: Any) -> Any:
+    """Return a value, or None for a number that JSON can't tell: NaN and the infinite ones."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _print_table(result: QueryResult) -> None:

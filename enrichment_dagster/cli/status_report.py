@@ -32,7 +32,7 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
     lags = _lags(stores, handled, now)
     lanes = {name: {**_lane(health, name, found, now), **lags[name]} for name, found in handled.items()}
     beats = _beats(health.last_beats(), now, [TICK + name for name in handled])
-    rev, projected = health.rev(), health.projected_rev()
+    kept, rev, projected = health.kept_bodies(), health.rev(), health.projected_rev()
     report: dict[str, Any] = {
         "at": iso(now),
         "healthy": True,
@@ -53,7 +53,8 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
         "money": _money(stores, config),
         "providers": _providers(config, health, now),
         "pending_answers": health.pending_answers(),
-        "kept_bodies": health.kept_bodies(),
+        "kept_bodies": sum(kept.values()),
+        "kept_body_reasons": kept,
         "refused": health.refused(_REFUSED_WINDOW),
         "projector": {"rev": rev, "projected_rev": projected, "lag": max(0, rev - projected)},
         "beats": beats,

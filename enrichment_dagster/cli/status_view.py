@@ -99,7 +99,8 @@ def _deliveries(report: Mapping[str, Any]) -> RenderableType:
     lookups = ", ".join(f"{lookup} {count}" for lookup, count in sorted(late["lookups"].items()))
     age = f"oldest {seconds_text(late['oldest_seconds'])}" if late["waiting"] else ""
     add_row(table, "late answers awaited", late["waiting"], "; ".join(part for part in (age, lookups) if part))
-    add_row(table, "unreadable bodies kept", report["kept_bodies"], "")
+    unread = ", ".join(f"{reason} {count}" for reason, count in sorted(report["kept_body_reasons"].items()))
+    add_row(table, "unreadable bodies kept", report["kept_bodies"], unread)
     for sender, reasons in report["refused"].items():
         why = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
         add_row(table, f"requests refused: {sender}", sum(reasons.values()), why)

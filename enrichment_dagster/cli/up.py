@@ -91,7 +91,7 @@ def stop_signal() -> threading.Event:
 
 @command(
     "up",
-    not_met="a process did not become ready",
+    not_met="it runs in this home already, or a process did not become ready",
     examples=["enrichment up --sandbox", "enrichment up --gateway-port 9000"],
 )
 @click.option("--sandbox", is_flag=True, help="Use the shipped emulators instead of real vendors and CRMs.")

@@ -26,7 +26,11 @@ class Fact:
 
 
 def event_of(source: str, fact: Fact, triggers: Triggers, now: datetime) -> Event:
-    """Return the event of a fact, with the verdict of the rules."""
+    """Return the event of a fact, with the verdict of the rules.
+
+    Nothing occurs after its receipt: a sender's clock that is ahead would make every later event of the record look
+    like an old one, and hide how long this one takes.
+    """
     key = dedup_key(source, *fact.identity)
     attributes = {name: value for name, value in fact.attributes.items() if value not in (None, "")}
     event_type, skip_reason = triggers.judge(fact.event_type, attributes)
@@ -38,7 +42,6 @@ def event_of(source: str, fact: Fact, triggers: Triggers, now: datetime) -> Even
         event_type=event_type,
         source=source,
         subject=fact.subject,
-        # Nothing has happened before it happens: a clock or a zone that is wrong would make all that follows stale.
         occurred_at=min(fact.occurred_at, now),
         received_at=now,
         sender_event_id=fact.number,

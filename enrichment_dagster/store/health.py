@@ -210,10 +210,11 @@ class HealthStore:
             "lookups": {lookup: n for lookup, n, _ in rows},
         }
 
-    def kept_bodies(self) -> int:
-        """Return how many unreadable bodies are kept."""
+    def kept_bodies(self) -> dict[str, int]:
+        """Return how many unreadable bodies are kept, by reason."""
+        statement = select(kept_bodies.c.reason, func.count()).group_by(kept_bodies.c.reason)
         with self._journal.read() as connection:
-            return int(connection.execute(select(func.count()).select_from(kept_bodies)).scalar_one())
+            return {reason: int(count) for reason, count in connection.execute(statement)}
 
     def rev(self) -> int:
         """Return the newest revision: what a projector that is up to date has reached."""

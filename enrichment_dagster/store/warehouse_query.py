@@ -28,11 +28,13 @@ def read_query(warehouse: Warehouse, text: str) -> QueryResult:
     """Run a query.
 
     Raises:
-        QueryError: DuckDB does not take it; the message is DuckDB's, with the place.
+        QueryError: it is empty, or DuckDB does not take it; the message is DuckDB's, with the place.
         StoreError: there is no warehouse, or it can't be opened.
     """
     with warehouse.connect_reader() as connection:
         try:
+            if not duckdb.extract_statements(text):
+                raise QueryError("there is no statement in the query")
             cursor = connection.execute(text)
             columns = [str(column[0]) for column in cursor.description or ()]
             return QueryResult(columns, cursor.fetchall() if columns else [])

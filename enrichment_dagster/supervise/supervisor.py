@@ -12,6 +12,7 @@ from pathlib import Path
 from enrichment_dagster.errors import ConfigurationError, StoreError
 from enrichment_dagster.supervise.environment import LOCATION, Ports, prepare_dagster_home, process_environment
 from enrichment_dagster.supervise.guard import Guard
+from enrichment_dagster.supervise.home_lock import sole_supervisor
 from enrichment_dagster.supervise.process import (
     ProcessSpec,
     SupervisedProcess,
@@ -67,18 +68,19 @@ class Supervisor:
 
         Raises:
             ConfigurationError: a port is taken.
-            StoreError: a process did not become ready; names its log.
+            StoreError: another supervisor is at work in this home, or a process did not become ready; names its log.
             Interrupted: told to stop during the start.
         """
-        self._require_ports()
-        workspace = prepare_dagster_home(self.home, self._project, self.ports)
-        try:
-            self._guard.start()
-            self._start_all(workspace)
-            yield
-        finally:
-            self.stop()
-            self._guard.stop()
+        with sole_supervisor(self.home):
+            self._require_ports()
+            workspace = prepare_dagster_home(self.home, self._project, self.ports)
+            try:
+                self._guard.start()
+                self._start_all(workspace)
+                yield
+            finally:
+                self.stop()
+                self._guard.stop()
 
     def watch(self, until: Callable[[], bool]) -> None:
         """Restart what falls until told to stop."""

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ from sqlalchemy import select
 
 from enrichment_dagster.store.tables import journal
 from enrichment_dagster.supervise.environment import Ports
+from enrichment_dagster.supervise.home_lock import sole_supervisor
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
@@ -48,7 +50,11 @@ def left_of(processes: Mapping[int, str]) -> dict[int, str]:
 
 
 def names(stack: Stack) -> dict[int, str]:
-    return {process.pid: " ".join(process.cmdline())[-80:] for process in stack.processes()}
+    found = {}
+    for process in stack.processes():
+        with suppress(psutil.NoSuchProcess):  # a run that ended since, or that nobody has waited for yet
+            found[process.pid] = " ".join(process.cmdline())[-80:]
+    return found
 
 
 def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path: Path) -> None:
@@ -62,6 +68,16 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path: Path) 
         f"port {ports.webserver} is in use (webserver); free it or choose another with --webserver-port" in done.stderr
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_home_has_one_supervisor(tmp_path: Path) -> None:
+    """A second one on other ports would lead the first one's Dagster to its own code server, and end with it."""
+    with sole_supervisor(tmp_path / "home"):
+        done = refused(tmp_path, free_ports(), "--sandbox")
+    assert done.returncode == 1
+    assert f"runs in {tmp_path / 'home'} already" in done.stderr
+    assert "ENRICHMENT_HOME" in done.stderr
+    assert not (tmp_path / "home" / "dagster").exists()
 
 
 def test_without_keys_every_missing_secret_is_listed(tmp_path: Path) -> None:

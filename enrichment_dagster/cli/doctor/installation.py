@@ -72,9 +72,12 @@ def check_extensions() -> Finding:
 
 
 def check_byte_code() -> Finding:
-    """Check that Python may keep compiled modules: without them each run compiles all of Dagster again."""
+    """Check that Python may keep compiled modules: without them each run compiles all of Dagster again.
+
+    ``enrichment up`` has its processes keep them whatever its own environment says.
+    """
     if not sys.dont_write_bytecode:
         return ok("byte code", "is written")
     variable = "PYTHONDONTWRITEBYTECODE"
     todo = f"unset {variable}" if os.environ.get(variable) else "start Python without -B"
-    return warn("byte code", "is not written, so each run takes twice as long to start", todo)
+    return warn("byte code", "is not written: a run without `enrichment up` takes twice as long to start", todo)

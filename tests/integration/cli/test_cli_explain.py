@@ -206,6 +206,17 @@ async def test_a_record_lists_its_events(installation: Installation) -> None:
     assert f"explain {second.event_id}" in call(environment(installation.home), "explain", "777").stdout
 
 
+async def test_the_only_event_of_a_record_is_told_in_full(installation: Installation) -> None:
+    """People want its journey; scripts get the list whose form does not depend on how many there are."""
+    event = await installation.receive(777)
+    await installation.enrich(event)  # with a follow-up, which is no event of its own
+    shown = call(environment(installation.home), "explain", "hubspot:contact:777").stdout
+    assert shown.startswith(event.event_id)
+    assert "Timeline" in shown
+    assert "Events of" not in shown
+    assert {item["event_id"] for item in read(installation, "777")["events"]} == {event.event_id}
+
+
 async def test_a_salesforce_record_is_found_by_its_short_id(installation: Installation) -> None:
     short = "00Q5f000001abcD"
     ref = RecordRef("salesforce", "lead", str(long_id(short)))

@@ -24,6 +24,12 @@ def text(installation: Installation, *words: str) -> str:
     return call(environment(installation.home), "explain", *words).stdout
 
 
+def columns_of(shown: str, title: str) -> list[str]:
+    lines = shown.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.strip() == title)
+    return next(line for line in lines[start + 1 :] if line.strip()).split()
+
+
 async def test_every_step_is_told_with_all_it_has(installation: Installation) -> None:
     fetched = hours_before(installation, 2)
     step = a_step("apollo.person", "hit", cached=True, fetched_at=fetched, fields=["title", "country"], latency_ms=3)
@@ -134,6 +140,17 @@ async def test_fields_nobody_disputes_have_no_column_for_others(installation: In
     event = await decided(installation)
     said(installation, event, "apollo", "CTO")
     assert "others" not in text(installation, event.event_id)
+
+
+async def test_values_of_several_works_say_whose_they_are(installation: Installation) -> None:
+    """The routing lane and the event itself each keep the values that they went by: the same fields twice."""
+    event = await decided(installation)
+    said(installation, event, "apollo", "CTO")
+    assert "work" not in columns_of(text(installation, event.event_id), "Fields")
+    said(installation, event, "apollo", "CTO", work_id=follow_up(installation, event, "routing"))
+    shown = text(installation, event.event_id)
+    assert columns_of(shown, "Fields")[0] == "work"
+    assert [row.split()[0] for row in shown.splitlines() if " title " in row and "CTO" in row] == ["event", "routing"]
 
 
 async def test_late_answers_are_shown_with_their_call(installation: Installation) -> None:

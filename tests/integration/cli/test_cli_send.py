@@ -231,3 +231,4 @@ def test_a_secret_that_is_not_set_ends_with_2(tmp_path: Path) -> None:
     result = call(environment(tmp_path, SALESFORCE_FLOW_SECRET=""), "send", *LEAD)
     assert result.exit_code == 2
     assert "SALESFORCE_FLOW_SECRET" in result.stderr
+    assert "`enrichment demo` with --sandbox" in result.stderr

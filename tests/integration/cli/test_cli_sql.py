@@ -68,6 +68,19 @@ def test_a_statement_without_a_result_prints_nothing_wrong(env: dict[str, str]) 
     assert call(env, "sql", "SET threads = 1", "--json").exit_code == 0
 
 
+@pytest.mark.parametrize("query", ["", "  ", ";", "/* nothing */"])
+def test_an_empty_query_ends_with_2_in_words(query: str, env: dict[str, str]) -> None:
+    result = call(env, "sql", query, "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"]["reason"] == "bad_query"
+    assert "no statement" in result.stderr
+
+
+def test_what_is_no_number_is_null_in_json(env: dict[str, str]) -> None:
+    result = call(env, "sql", "SELECT 'nan'::DOUBLE AS a, '-inf'::DOUBLE AS b, 1.5::DOUBLE AS c", "--json")
+    assert json.loads(result.stdout, parse_constant=pytest.fail) == [{"a": None, "b": None, "c": 1.5}]
+
+
 def test_json_and_csv_at_once_end_with_2(env: dict[str, str]) -> None:
     assert call(env, "sql", "SELECT 1", "--json", "--csv").exit_code == 2
 

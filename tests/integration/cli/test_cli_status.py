@@ -67,6 +67,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "providers",
         "pending_answers",
         "kept_bodies",
+        "kept_body_reasons",
         "refused",
         "projector",
         "beats",
@@ -166,8 +167,13 @@ async def test_one_sensor_that_does_not_tick_is_named_all_of_them_are_a_dead_dae
 
 
 async def test_kept_bodies_are_counted(installation: Installation) -> None:
-    await installation.journal.keep(KeptBody("hubspot", "not_json", "", b"{", installation.clock.now()))
-    assert read(installation)[1]["kept_bodies"] == 1
+    """By reason: a sender that has changed its form is told from somebody's test."""
+    for reason in ("not_json", "bad_object_id", "not_json"):
+        await installation.journal.keep(KeptBody("hubspot", reason, "", b"{", installation.clock.now()))
+    report = read(installation)[1]
+    assert report["kept_bodies"] == 3
+    assert report["kept_body_reasons"] == {"not_json": 2, "bad_object_id": 1}
+    assert "bad_object_id 1, not_json 2" in call(environment(installation.home), "status").stdout
 
 
 async def test_whom_the_gateway_refuses_at_the_door_is_shown_for_a_day(installation: Installation) -> None:
