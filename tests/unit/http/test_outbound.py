@@ -89,6 +89,7 @@ async def test_a_name_that_leads_to_a_private_address_is_refused_when_connecting
     [("8.8.8.8", True), ("2606:4700::1111", True), ("crm.example.com", True), ("127.0.0.1", False), ("::1", False),
      ("10.1.2.3", False), ("169.254.169.254", False), ("100.64.0.1", False), ("fe80::1%eth0", False),
      ("::ffff:192.168.0.1", False), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("224.0.0.1", False),
+     ("192.0.0.8", False), ("::ffff:192.0.0.9", False), ("fec0::1", False),
      ("ff02::1", False), ("0.0.0.0", False), ("localhost", False), ("x.localhost", False)],
 )  # fmt: skip
 def test_public_hosts(host, public):
