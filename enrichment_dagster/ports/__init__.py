@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enrichment_dagster.ports.calls import (
     REFUSALS,
+    SPENDING_STOPPED,
     AttemptKey,
     AttemptLedger,
     AttemptRequest,
@@ -48,6 +49,7 @@ from enrichment_dagster.ports.work import (
 __all__ = [
     "REFUSALS",
     "ROUTING_SUFFIX",
+    "SPENDING_STOPPED",
     "TICK",
     "Answer",
     "ApiRequest",

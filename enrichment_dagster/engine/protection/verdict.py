@@ -37,6 +37,7 @@ ERROR_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
         "rejected": Verdict.NEUTRAL,
         "request_too_large": Verdict.NEUTRAL,
         "restricted": Verdict.NEUTRAL,
+        "spending_stopped": Verdict.NEUTRAL,
         "throttled": Verdict.NEUTRAL,
         "too_early": Verdict.NEUTRAL,
         "worker_lost": Verdict.NEUTRAL,
