@@ -9,8 +9,9 @@ import click
 import yaml
 
 from enrichment_dagster.cli.command import command
+from enrichment_dagster.cli.lookups import load_checked
 from enrichment_dagster.cli.output import print_json
-from enrichment_dagster.settings import Settings, load_settings
+from enrichment_dagster.settings import Settings
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _VARIABLES = ("_env", "_envs")
@@ -23,7 +24,7 @@ def config(*, check: bool, as_json: bool) -> None:
 
     For each secret that it names it says whether the environment has it, never what it is.
     """
-    settings = load_settings()
+    settings = load_checked()
     if check:
         _say_right(settings, as_json=as_json)
         return
