@@ -45,6 +45,7 @@ ERROR_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
         "pending": Verdict.OK,
         # It is of no use as things stand: until somebody acts, others are better asked.
         "adapter_fault": Verdict.FAILURE,
+        "error_in_reply": Verdict.FAILURE,
         "forbidden": Verdict.FAILURE,
         "migrating": Verdict.FAILURE,
         "not_implemented": Verdict.FAILURE,

@@ -96,6 +96,26 @@ async def test_a_reply_that_is_no_object_is_malformed(lookup, case, vendor, body
 
 
 @every_lookup
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "no key"},
+        {"error": {"type": "auth", "message": "no key"}, "data": None},
+        {"error_code": "API_INACCESSIBLE", "error_message": "no key"},
+        {"errors": [{"id": "wrong_params", "details": "no key"}]},
+    ],
+)
+async def test_an_error_that_comes_with_200_is_no_miss(lookup, vendor, body):
+    """As a miss it would be remembered for a day, and nobody would hear of it."""
+    vendor.answer(reply(200, body))
+    error = await failure(lookup)
+    assert error.reason in {"error_in_reply", "malformed", "unauthorized"}
+    assert not error.transient
+    if error.reason == "error_in_reply":
+        assert "no key" in error.detail
+
+
+@every_lookup
 async def test_a_main_part_of_another_type_is_malformed(lookup, case, vendor):
     for body in case.malformed:
         with pytest.raises(ProviderError) as caught:
