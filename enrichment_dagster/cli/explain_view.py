@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from enrichment_dagster.cli.explain_steps_view import late_answers_table, money_cell, steps_table
+from enrichment_dagster.cli.explain_steps_view import late_answers_table, money_cell, passed_over_table, steps_table
 from enrichment_dagster.cli.output import add_row, clean, make_table
 from enrichment_dagster.cli.words import counted, seconds_text
 
@@ -62,6 +62,7 @@ def explanation_view(report: Mapping[str, Any]) -> RenderableType:
         *_head(report),
         _timeline(report),
         steps_table(report["steps"]),
+        passed_over_table(report["passed_over"]),
         late_answers_table(report["late_answers"]),
         _calls(report["calls"]),
         _reused(report["reused"]),
@@ -175,7 +176,7 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
     disputed = any(item["alternatives"] for item in report["fields"])
     numbers = ("confidence", "age", "cost")
     columns = ("field", "value", "provider", "origin", *numbers, *(("others",) if disputed else ()))
-    table = make_table("Fields", *columns, right=numbers)
+    table = make_table("Fields (cost: of the call that brought it, once for all its fields)", *columns, right=numbers)
     for item in report["fields"]:
         others = [_others(item, report)] if disputed else []
         add_row(
@@ -186,7 +187,7 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
             _origin(item),
             f"{item['confidence']:.2f}",
             seconds_text(item["age_seconds"]),
-            money_cell(item["cost_usd"]),
+            money_cell(item["call_usd"] or 0),
             *others,
             style="yellow" if item["stale"] else "",
         )
