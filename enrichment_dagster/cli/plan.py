@@ -61,7 +61,11 @@ def _show(settings: Settings, event_type: str, lane: str, *, as_json: bool) -> N
         return
     from enrichment_dagster.cli.plan_view import plan_view
 
-    make_console().print(plan_view(report))
+    console = make_console()
+    console.print(plan_view(report))
+    for other in settings.config.event_types[event_type].lanes.by_name:
+        if other != lane:
+            console.print(f"Its {other} lane: enrichment plan {event_type} --lane {other}")
 
 
 def _plan(settings: Settings, event_type: str, lane: str) -> PlanConfig:
