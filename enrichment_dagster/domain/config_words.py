@@ -11,14 +11,21 @@ from pydantic_core import ErrorDetails
 
 from enrichment_dagster.domain.config_types import FORMS
 
+_PLAIN = {
+    "missing": "is missing",
+    "dict_type": "must have entries of its own, each as name: value",
+    "model_type": "must have entries of its own, each as name: value",
+    "list_type": "must be a list, as [one, another]",
+}
+
 
 def in_words(error: ErrorDetails, root: type[BaseModel]) -> str:
     """Return what is wrong with an entry of the file, whose form ``root`` is, and what it has to be."""
     if error["type"] == "extra_forbidden":
         known = ", ".join(_names_at(root, error["loc"][:-1]))
         return f"there is no such entry{f'; known are {known}' if known else ''}"
-    if error["type"] == "missing":
-        return "is missing"
+    if error["type"] in _PLAIN:
+        return _PLAIN[error["type"]]
     form = FORMS.get(str(error.get("ctx", {}).get("pattern")))
     return f"must be {form}" if form else error["msg"].removeprefix("Value error, ")
 

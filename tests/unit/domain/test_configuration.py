@@ -154,6 +154,12 @@ def test_the_shipped_file_is_right_to_the_vendors_as_well():
             "company:\n        mapping: {company_name: name}",
             "line 24: crm.hubspot.objects.company.mapping: company_domain is missing",
         ),
+        (
+            "[email, title, company_name]",
+            "email",
+            "line 7: event_types.lead_created.lanes.standard.wanted: must be a list",
+        ),
+        ("version: 1", "version: 1\nretry: 3", "line 2: retry: must have entries of its own, each as name: value"),
         ("  clearbit:", "  apollo:", "line 15: providers.apollo: stands here for the second time"),
     ],
 )
@@ -195,8 +201,8 @@ def test_a_policy_may_name_groups_of_fields():
     [
         ("version: [", "line 1: not YAML: "),
         ("a: 1\n b: 2", "line 2: not YAML: "),
-        ("", "enrichment.yaml: Input should be a valid dictionary"),
-        ("- 1", "enrichment.yaml: Input should be a valid dictionary"),
+        ("", "enrichment.yaml: must have entries of its own"),
+        ("- 1", "enrichment.yaml: must have entries of its own"),
     ],
 )
 def test_a_file_that_is_no_configuration_at_all_says_so(text, start):
