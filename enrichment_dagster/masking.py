@@ -11,7 +11,7 @@ from enrichment_dagster.settings import Settings
 
 MASK = "***"
 _MIN_SECRET = 6  # masking a shorter text would make lines unreadable and hide nothing
-_SECRET_VARIABLE = re.compile(r"SECRET|TOKEN|API_KEY|PASSWORD|CLIENT_ID|ROUTING_KEY|WEBHOOK_URL|STORE_URL")
+_SECRET_VARIABLE = re.compile(r"SECRET|TOKEN|API_KEY|PASSWORD|CLIENT_ID|ROUTING_KEY|WEBHOOK_URL|STORE_URL|CATALOG_URL")
 
 _PERSONAL_KEYS = frozenset({"email", "phone", "first_name", "last_name", "body", "headers"})
 _SECRET_KEY = re.compile(
@@ -20,8 +20,10 @@ _SECRET_KEY = re.compile(
 _PATTERNS = (
     # the token of a callback URL
     (re.compile(r"(/callbacks/[^\s/\"'<>]{1,100}/)[^\s/?\"'<>]+", re.IGNORECASE), rf"\1{MASK}"),
-    # user:password@ in a URL
-    (re.compile(r"(?<=://)[^\s/@:]{1,100}:[^\s/@]{1,200}(?=@)"), MASK),
+    # user:password@ in a URL; a password may have an @ of its own
+    (re.compile(r"(?<=://)[^\s/@:]{1,100}:[^\s/]{1,200}(?=@)"), MASK),
+    # keys that are known by their form: of webhooks, of OpenAI and its like
+    (re.compile(r"\b(?:whsec_|sk-)[\w+/=-]{16,}"), MASK),
     (
         re.compile(r"[^\s@*<>\"'`,;:=()\[\]{}/\\|%&?]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", re.IGNORECASE),
         MASK,
@@ -30,7 +32,7 @@ _PATTERNS = (
     (
         re.compile(
             r"((?:api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?secret|\btoken|\bsecret|password|passwd"
-            r"|authorization|signature)[\"']?\s{0,3}[=:]\s{0,3}(?:[bB]?[\"'])?)(?!bearer\b|basic\b|\*)[^\s\"'&,;}\])]+",
+            r"|authorization|signature)\\{0,3}[\"']?\s{0,3}[=:]\s{0,3}(?:[bB]?\\{0,3}[\"'])?)(?!bearer\b|basic\b|\*)[^\s\"'&,;}\])]+",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",

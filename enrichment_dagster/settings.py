@@ -10,7 +10,7 @@ reach the gateway), ``ENRICHMENT_LOCAL_CALLBACKS`` (``1``: callers may name call
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ import yaml
 from pydantic import SecretStr, ValidationError
 
 from enrichment_dagster.domain.config import EnrichmentConfig
+from enrichment_dagster.domain.config_checks import Problem
 from enrichment_dagster.errors import ConfigurationError
 
 CONFIG_VARIABLE = "ENRICHMENT_CONFIG"
@@ -121,8 +122,16 @@ class Settings:
         return self.home / "logs"
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the configuration file and the environment.
+Check = Callable[[Any], Iterable[Problem]]
+"""Finds what else is wrong with the file, which comes as it stands there."""
+
+
+def _nothing_else(_raw: Any) -> Iterable[Problem]:
+    return ()
+
+
+def load_settings(environ: Mapping[str, str] | None = None, check: Check = _nothing_else) -> Settings:
+    """Read the configuration file and the environment. ``check`` looks for more than the file's own form tells.
 
     Raises:
         ConfigurationError: the file is missing or wrong; lists every problem.
@@ -131,7 +140,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     path = Path(env.get(CONFIG_VARIABLE) or "enrichment.yaml").resolve()
     home = Path(env.get(HOME_VARIABLE) or ".enrichment").resolve()
     secrets = {name: SecretStr(value) for name, value in env.items() if value.strip()}
-    return Settings(config=parse_config(_read(path)), home=home, config_path=path, environment=secrets)
+    return Settings(config=parse_config(_read(path), check), home=home, config_path=path, environment=secrets)
 
 
 def _read(path: Path) -> str:
@@ -144,11 +153,11 @@ def _read(path: Path) -> str:
 
 
 @lru_cache(maxsize=8)  # it is frozen: whoever reads the same text may share it
-def parse_config(text: str) -> EnrichmentConfig:
+def parse_config(text: str, check: Check = _nothing_else) -> EnrichmentConfig:
     """Parse and check the text of an ``enrichment.yaml``.
 
     Raises:
-        ConfigurationError: lists every problem, each with the place and the line.
+        ConfigurationError: lists every problem in the file's order, each with the place and the line.
     """
     try:
         root = yaml.compose(text, _Loader)
@@ -158,27 +167,31 @@ def parse_config(text: str) -> EnrichmentConfig:
         where = f"line {min(mark.line, text.count(chr(10))) + 1}: " if mark else ""  # the end is on no line
         raise ConfigurationError([f"{where}not YAML: {getattr(error, 'problem', error)}"]) from error
     lines, problems = _lines(root)
+    problems += [_problem(place, message, lines) for place, message in check(raw)]
     try:
         config = EnrichmentConfig.model_validate(raw)
     except ValidationError as error:
-        problems = [*problems, *(_problem(item, lines) for item in error.errors())]
-        raise ConfigurationError(problems) from None
+        problems += [_problem(item["loc"], item["msg"], lines) for item in error.errors()]
     if problems:
-        raise ConfigurationError(problems)
+        told = dict.fromkeys(sorted(problems, key=lambda problem: problem[0]))
+        raise ConfigurationError([f"line {line}: {text}" if line < _NO_LINE else text for line, text in told])
     return config
 
 
-def _problem(item: Any, lines: Mapping[tuple[str, ...], int]) -> str:
-    place = tuple(str(part) for part in item["loc"])
-    known = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in lines), None)
-    where = f"line {lines[known]}: " if known else ""
-    return f"{where}{'.'.join(place) or 'enrichment.yaml'}: {item['msg'].removeprefix('Value error, ')}"
+_NO_LINE = 10**9
 
 
-def _lines(root: yaml.Node | None) -> tuple[dict[tuple[str, ...], int], list[str]]:
+def _problem(location: Sequence[int | str], message: str, lines: Mapping[tuple[str, ...], int]) -> tuple[int, str]:
+    """Return the line of a problem, as far as there is one, and its text."""
+    place = tuple(str(part) for part in location)
+    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), _NO_LINE)
+    return line, f"{'.'.join(place) or 'enrichment.yaml'}: {message}"
+
+
+def _lines(root: yaml.Node | None) -> tuple[dict[tuple[str, ...], int], list[tuple[int, str]]]:
     """Return the line of every key and list entry in the file, and the keys that stand there twice."""
     found: dict[tuple[str, ...], int] = {}
-    twice: list[str] = []
+    twice: list[tuple[int, str]] = []
 
     def walk(node: yaml.Node, place: tuple[str, ...]) -> None:
         found.setdefault(place, node.start_mark.line + 1)
@@ -187,7 +200,7 @@ def _lines(root: yaml.Node | None) -> tuple[dict[tuple[str, ...], int], list[str
             for key, value in node.value:
                 here, line = (*place, str(key.value)), key.start_mark.line + 1
                 if here in keys:  # YAML would silently take the last one
-                    twice.append(f"line {line}: {'.'.join(here)}: stands here for the second time")
+                    twice.append((line, f"{'.'.join(here)}: stands here for the second time"))
                 keys.add(here)
                 found[here] = line
                 walk(value, here)

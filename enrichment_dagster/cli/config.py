@@ -9,6 +9,7 @@ import click
 import yaml
 
 from enrichment_dagster.cli.command import command
+from enrichment_dagster.cli.lookups import load_checked
 from enrichment_dagster.cli.output import print_json
 from enrichment_dagster.settings import Settings, load_settings
 
@@ -23,10 +24,10 @@ def config(*, check: bool, as_json: bool) -> None:
 
     For each secret that it names it says whether the environment has it, never what it is.
     """
-    settings = load_settings()
     if check:
-        _say_right(settings, as_json=as_json)
+        _say_right(load_checked(), as_json=as_json)
         return
+    settings = load_settings()  # the check loads the vendors' adapters, which takes its time
     effective = build_effective(settings)
     if as_json:
         print_json(effective)

@@ -15,6 +15,7 @@ from enrichment_dagster.settings import load_settings
 
 if TYPE_CHECKING:
     from enrichment_dagster.composition import Stores
+    from enrichment_dagster.domain.config import EnrichmentConfig
     from enrichment_dagster.store.explain import ExplainStore
     from enrichment_dagster.store.story import Mention
 
@@ -38,14 +39,15 @@ def explain(*, what: str, no_values: bool, as_json: bool) -> None:
 
     Values of people are shown unless --no-values is given.
     """
-    with open_existing(load_settings()) as stores:
+    settings = load_settings()
+    with open_existing(settings) as stores:
         store = _explain_store(stores)
         name = what.strip()
         mentions = _record_events(store, name)
         if mentions is None:
-            _tell(store, _one_event(store, name), values=not no_values, as_json=as_json)
+            _tell(settings.config, store, _one_event(store, name), values=not no_values, as_json=as_json)
         elif len({mention.event_id for mention in mentions}) == 1 and not as_json:  # scripts get a list, however long
-            _tell(store, mentions[0].event_id, values=not no_values, as_json=False)
+            _tell(settings.config, store, mentions[0].event_id, values=not no_values, as_json=False)
         else:
             _list(name, mentions, as_json=as_json)
 
@@ -103,7 +105,8 @@ def _nothing(name: str) -> Any:
     )
 
 
-def _tell(store: ExplainStore, event_id: str, *, values: bool, as_json: bool) -> None:
+def _tell(config: EnrichmentConfig, store: ExplainStore, event_id: str, *, values: bool, as_json: bool) -> None:
+    from enrichment_dagster.cli.plan_report import not_enabled
     from enrichment_dagster.journey.report import build_explanation
 
     story = store.story(event_id)
@@ -111,6 +114,8 @@ def _tell(store: ExplainStore, event_id: str, *, values: bool, as_json: bool) ->
         _nothing(event_id)
         return
     report = build_explanation(story, datetime.now(UTC), values=values)
+    asked = [step["lookup"] for step in report["steps"]]
+    report["passed_over"] = not_enabled(config, report["event"]["event_type"], asked) if asked else []
     if as_json:
         print_json(report)
         return

@@ -27,6 +27,16 @@ def steps_table(steps: Sequence[Mapping[str, Any]]) -> RenderableType | None:
     return table
 
 
+def passed_over_table(lookups: Sequence[Mapping[str, str]]) -> RenderableType | None:
+    """Return the lookups that the plan lists and nobody can ask; None where there are none."""
+    if not lookups:
+        return None
+    table = make_table("Not asked, as the configuration stands", "lookup", "why")
+    for item in lookups:
+        add_row(table, item["lookup"], item["reason"])
+    return table
+
+
 def _step_style(step: Mapping[str, Any]) -> str:
     if step["result"] in {"error", "refused"}:
         return "red"

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from enrichment_dagster.cli.explain_steps_view import late_answers_table, money_cell, steps_table, work_name
+from enrichment_dagster.cli.explain_steps_view import (
+    late_answers_table,
+    money_cell,
+    passed_over_table,
+    steps_table,
+    work_name,
+)
 from enrichment_dagster.cli.output import add_row, clean, make_table
 from enrichment_dagster.cli.words import counted, seconds_text
 
@@ -62,6 +68,7 @@ def explanation_view(report: Mapping[str, Any]) -> RenderableType:
         *_head(report),
         _timeline(report),
         steps_table(report["steps"]),
+        passed_over_table(report["passed_over"]),
         late_answers_table(report["late_answers"]),
         _calls(report["calls"]),
         _reused(report["reused"]),
@@ -176,7 +183,8 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
     several = len({item["work_id"] for item in report["fields"]}) > 1
     numbers = ("confidence", "age", "cost")
     first, last = ("work",) if several else (), ("others",) if disputed else ()
-    table = make_table("Fields", *first, "field", "value", "provider", "origin", *numbers, *last, right=numbers)
+    title = "Fields (cost: of the call that brought it, once for all its fields)"
+    table = make_table(title, *first, "field", "value", "provider", "origin", *numbers, *last, right=numbers)
     for item in report["fields"]:
         work = [work_name(item["work_id"])] if several else []
         others = [_others(item, report)] if disputed else []
@@ -189,7 +197,7 @@ def _fields(report: Mapping[str, Any]) -> RenderableType | None:
             _origin(item),
             f"{item['confidence']:.2f}",
             seconds_text(item["age_seconds"]),
-            money_cell(item["cost_usd"]),
+            money_cell(item["call_usd"] or 0),
             *others,
             style="yellow" if item["stale"] else "",
         )

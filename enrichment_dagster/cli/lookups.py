@@ -1,14 +1,26 @@
-"""The lookups that the configuration offers, to look at: no keys are needed and nothing is asked."""
+"""The configuration with the lookups that it offers, to look at: no keys are needed and nothing is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from enrichment_dagster.settings import Settings
+from enrichment_dagster.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from enrichment_dagster.ports import Lookup
+
+
+def load_checked(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings, and check also what only the vendors' adapters know: which lookups there are.
+
+    Raises:
+        ConfigurationError: lists every problem, with its line.
+    """
+    from enrichment_dagster.providers.registry import provider_problems
+
+    return load_settings(environ, provider_problems)
 
 
 def offered_lookups(settings: Settings) -> dict[str, Lookup]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from enrichment_dagster.cli.command import Failure, WrongUse, command
+from enrichment_dagster.cli.lookups import load_checked
 from enrichment_dagster.cli.output import make_console, print_json
-from enrichment_dagster.settings import Settings, load_settings
+from enrichment_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from enrichment_dagster.domain.config import PlanConfig
@@ -30,7 +31,7 @@ def plan(*, event_type: str | None, lane: str, as_json: bool) -> None:
     Needs no keys and asks nobody. What was observed of the providers (latencies, who is demoted) counts if this
     installation has a store.
     """
-    settings = load_settings()
+    settings = load_checked()
     if event_type is None:
         _list(settings, as_json=as_json)
     else:
@@ -60,7 +61,11 @@ def _show(settings: Settings, event_type: str, lane: str, *, as_json: bool) -> N
         return
     from enrichment_dagster.cli.plan_view import plan_view
 
-    make_console().print(plan_view(report))
+    console = make_console()
+    console.print(plan_view(report))
+    for other in settings.config.event_types[event_type].lanes.by_name:
+        if other != lane:
+            console.print(f"Its {other} lane: enrichment plan {event_type} --lane {other}")
 
 
 def _plan(settings: Settings, event_type: str, lane: str) -> PlanConfig:

@@ -95,6 +95,16 @@ def listed_lookups(plan: PlanConfig) -> Sequence[str]:
     return list(dict.fromkeys([*plan.waterfall, *(name for order in orders for name in order)]))
 
 
+def not_enabled(config: EnrichmentConfig, event_type: str, done: Iterable[str]) -> list[dict[str, str]]:
+    """Return the lookups that an event type's plans list and whose providers are not enabled, but for those done."""
+    found = config.event_types.get(event_type)
+    plans = found.lanes.by_name.values() if found else ()
+    listed = dict.fromkeys(name for plan in plans for name in listed_lookups(plan))
+    off = {name for name, provider in config.providers.items() if not provider.enabled}
+    open_names = [name for name in listed if name not in set(done) and name.partition(".")[0] in off]
+    return [{"lookup": name, "reason": NOT_ENABLED.format(name.partition(".")[0])} for name in open_names]
+
+
 def most_micros(asked: Iterable[Lookup]) -> int:
     """Return the most that one event can cost: every lookup once, with all its units."""
     return sum(lookup.price_micros * lookup.max_units for lookup in asked)

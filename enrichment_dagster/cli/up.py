@@ -16,9 +16,10 @@ from typing import Any
 import click
 
 from enrichment_dagster.cli.command import command
+from enrichment_dagster.cli.lookups import load_checked
 from enrichment_dagster.cli.output import print_json
 from enrichment_dagster.errors import ConfigurationError
-from enrichment_dagster.settings import CONFIG_VARIABLE, HOME_VARIABLE, load_settings, missing_secrets
+from enrichment_dagster.settings import CONFIG_VARIABLE, HOME_VARIABLE, missing_secrets
 from enrichment_dagster.supervise.environment import Ports, sandbox_variables
 from enrichment_dagster.supervise.supervisor import Interrupted, Supervisor
 
@@ -65,7 +66,7 @@ def build_supervisor(
     """
     env = dict(os.environ if environ is None else environ)
     variables = sandbox_variables(ports) if sandbox else {}
-    settings = load_settings({**env, **variables})
+    settings = load_checked({**env, **variables})
     if missing := missing_secrets(settings):
         raise ConfigurationError([*missing, "or try everything without keys: enrichment up --sandbox"])
     variables.update({CONFIG_VARIABLE: str(settings.config_path), HOME_VARIABLE: str(settings.home)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
 
 import jmespath
@@ -12,13 +13,25 @@ from enrichment_dagster.domain.expression_names import LEAD_NAMES, ROUTE_NAMES
 from enrichment_dagster.domain.expressions import parse
 from enrichment_dagster.domain.template import placeholders
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+_NAME, _ENV_NAME = r"^[a-z][a-z0-9_]*$", r"^[A-Z][A-Z0-9_]*$"
+_DOMAIN, _LOOKUP = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", r"^[a-z0-9_]+\.[a-z0-9_]+$"
+FORMS = MappingProxyType(
+    {
+        _NAME: "a name: small letters, digits and _, a letter first",
+        _ENV_NAME: "the name of an environment variable: capital letters, digits and _, a letter first",
+        _DOMAIN: "a domain like acme.com: small letters, no https:// and no path",
+        _LOOKUP: "a provider and one of its lookups, like apollo.person",
+    }
+)
+"""What a text of each pattern is."""
+
+Name = Annotated[str, Field(pattern=_NAME)]
+EnvName = Annotated[str, Field(pattern=_ENV_NAME)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 Memory = Annotated[float, Field(ge=0, le=365 * 86_400)]
 Usd = Annotated[float, Field(ge=0, le=1_000_000)]
-DomainName = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", max_length=253)]
-LookupName = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
+DomainName = Annotated[str, Field(pattern=_DOMAIN, max_length=253)]
+LookupName = Annotated[str, Field(pattern=_LOOKUP)]
 
 _T = TypeVar("_T")
 

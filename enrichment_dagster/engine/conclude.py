@@ -13,7 +13,7 @@ from enrichment_dagster.engine.draft import Draft
 from enrichment_dagster.engine.edges import found_edges
 from enrichment_dagster.engine.owed import Promised, owed_entries
 from enrichment_dagster.engine.plan import Plan
-from enrichment_dagster.ports import Enrichment, FollowUp, RecordMapper, Step
+from enrichment_dagster.ports import SPENDING_STOPPED, Enrichment, FollowUp, RecordMapper, Step
 
 Candidate = tuple[str, FieldValue]
 """A value and the work that it is for."""
@@ -130,5 +130,5 @@ def _is_curable(draft: Draft, plan: Plan, missing: dict[str, MissingReason]) -> 
     """Say whether a later try may fill a field: other reasons of policy last, a stop is taken back one day."""
     if draft.fault or any(reason in RETRYABLE_REASONS for reason in missing.values()):
         return True
-    stopped = [step.lookup for step in draft.steps.values() if step.reason == "spending_stopped"]
+    stopped = [step.lookup for step in draft.steps.values() if step.reason == SPENDING_STOPPED]
     return any(name in missing for lookup in stopped for name in plan.lookups[lookup].gives)

@@ -19,6 +19,7 @@ from enrichment_dagster.engine.retry import RetryPolicy
 from enrichment_dagster.engine.waiting import acquired, first_done
 from enrichment_dagster.errors import ProviderError
 from enrichment_dagster.ports import (
+    SPENDING_STOPPED,
     Answer,
     AttemptKey,
     AttemptLedger,
@@ -233,7 +234,8 @@ class _Call:
         return Purchase(None, self._clock.now(), self._cost, failure=reason)
 
     async def _send(self, opened: Opened) -> Purchase | _Failure:
-        await self._wait_for_turn(opened)
+        if await self._waited_for_turn(opened) and await self._buyer._ledger.is_stopped(self._key.provider):
+            return await self._withdraw(opened)  # the switch was thrown meanwhile
         started, timeout = self._clock.monotonic(), self._timeout()
         url = self._buyer._callback_url(self._key.provider, opened.callback_token) if opened.callback_token else ""
         try:
@@ -265,10 +267,18 @@ class _Call:
             return self._lookup.timeout_seconds
         return max(0.001, min(self._lookup.timeout_seconds, self._asker.deadline - self._clock.monotonic()))
 
-    async def _wait_for_turn(self, opened: Opened) -> None:
+    async def _waited_for_turn(self, opened: Opened) -> bool:
+        """Wait until the rate limit lets the call through; say whether that took any time."""
         wait = 0.0 if opened.send_at is None else (opened.send_at - self._clock.now()).total_seconds()
         if wait > 0:
             await self._clock.sleep(wait)
+        return wait > 0
+
+    async def _withdraw(self, opened: Opened) -> Purchase:
+        """Give up a call that was permitted and not sent: it costs nothing and says nothing of its provider."""
+        settlement = Settlement(opened.attempt_id, self._key, "error", SPENDING_STOPPED, speaks=False)
+        await self._buyer._ledger.settle(settlement)
+        return replace(self._failed(SPENDING_STOPPED, opened.stale), cost_micros=0, refused=True)
 
     async def _settle_pending(self, opened: Opened, pending: Pending, started: float) -> Purchase:
         await self._settle(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import httpx
 import orjson
@@ -75,7 +75,7 @@ def revealed(values: Mapping[str, Text]) -> dict[str, str]:
 
 
 def secret_texts(*groups: Mapping[str, Text]) -> Iterator[str]:
-    """Return every secret in the groups, and the token alone of each ``Bearer <token>``."""
+    """Return every secret in the groups, also as it stands in a URL, and the token alone of each ``Bearer <token>``."""
     for value in (value for group in groups for value in group.values() if isinstance(value, SecretStr)):
         secret = value.get_secret_value()
-        yield from (secret, secret.rpartition(" ")[2])
+        yield from (secret, quote_plus(secret), secret.rpartition(" ")[2])

@@ -18,13 +18,13 @@ from enrichment_dagster.http.egress import parse_origin
 from enrichment_dagster.http.failures import BodyTooLargeError, Failure, NotJsonError, classify
 from enrichment_dagster.http.patience import Patience
 from enrichment_dagster.http.redact import redact, vendor_message
-from enrichment_dagster.http.retry_after import parse_retry_after
+from enrichment_dagster.http.retry_after import parse_reset, parse_retry_after
 from enrichment_dagster.http.statuses import Rule, rule_for
 from enrichment_dagster.http.transport import build_transport
 
 MAX_BODY_BYTES = 2_000_000
 MAX_CONNECTIONS = 100
-_OK = range(200, 300)
+_OK, _TOO_MANY = range(200, 300), 429
 _NO_RULES: Mapping[int, Rule] = MappingProxyType({})
 _BASE_HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": "enrichment-dagster"}
 _EXPECTED = (
@@ -138,7 +138,11 @@ class RemoteClient:
     @staticmethod
     def wait_of(reply: Reply) -> float | None:
         """Return for how long the system asks to be left alone."""
-        return parse_retry_after(reply.headers.get("retry-after"), datetime.now(UTC))
+        now = datetime.now(UTC)
+        wait = parse_retry_after(reply.headers.get("retry-after"), now)
+        if wait is None and reply.status == _TOO_MANY:
+            return parse_reset(reply.headers.get("x-ratelimit-reset"), now)
+        return wait
 
     def show(self, text: str) -> str:
         """Return a vendor's text as it may be shown: short, without our keys and without e-mail addresses."""

@@ -36,3 +36,18 @@ def _until(value: str, now: datetime) -> float | None:
     if moment.tzinfo is None:  # "-0000" in the header: UTC without saying so
         moment = moment.replace(tzinfo=UTC)
     return (moment - now).total_seconds()
+
+
+def parse_reset(value: str | None, now: datetime) -> float | None:
+    """Return the seconds until a rate limit begins anew (``X-RateLimit-Reset``), at most a day.
+
+    Only a written-out time (ISO 8601) is read: of a bare number nobody can tell what it counts from.
+    """
+    if not value or "-" not in value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+    return min(max(seconds, 0.0), MAX_SECONDS)

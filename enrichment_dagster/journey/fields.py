@@ -43,8 +43,14 @@ def _origin(value: StoredValue, story: Story) -> str:
     """Say where a value is from: the record itself (with what its sender said), a call of this event, or the cache."""
     if value.provider in {story.received.subject_system, story.received.source}:
         return "record"
-    own = {(call.provider, call.request_id) for call in story.calls if call.state == "hit"}
-    return "bought" if (value.provider, value.request_id) in own else "cached"
+    return "cached" if _own_call(value, story) is None else "bought"
+
+
+def _own_call(value: StoredValue, story: Story) -> Call | None:
+    """Return the call of this event that brought a value; where the vendor gave no id, its moment tells calls apart."""
+    named = (value.provider, value.request_id)
+    own = [call for call in story.calls if call.state == "hit" and (call.provider, call.request_id) == named]
+    return next((call for call in own if call.settled_at == value.fetched_at), own[0] if own else None)
 
 
 def build_fields(story: Story, now: datetime, *, values: bool) -> list[dict[str, Any]]:
@@ -82,6 +88,8 @@ def _alternative(value: StoredValue, *, values: bool) -> dict[str, Any]:
 
 
 def _field(value: StoredValue, story: Story, now: datetime, *, values: bool) -> dict[str, Any]:
+    """Return a value. ``cost_usd`` is on one value of each call, ``call_usd`` what the call cost for all of them."""
+    call = _own_call(value, story)
     return {
         "field": value.field,
         "value": value.value if values else None,
@@ -93,6 +101,7 @@ def _field(value: StoredValue, story: Story, now: datetime, *, values: bool) -> 
         "age_seconds": round(max(0.0, (now - value.fetched_at).total_seconds()), 1),
         "expires_at": iso(value.expires_at),
         "cost_usd": usd(value.cost_micros),
+        "call_usd": usd(call.cost_micros) if call else None,
         "work_id": value.work_id,
         "chosen": value.chosen,
         "stale": value.stale,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enrichment_dagster.ports.calls import (
     REFUSALS,
+    SPENDING_STOPPED,
     AttemptKey,
     AttemptLedger,
     AttemptRequest,
@@ -49,6 +50,7 @@ __all__ = [
     "REFUSALS",
     "REFUSED",
     "ROUTING_SUFFIX",
+    "SPENDING_STOPPED",
     "TICK",
     "Answer",
     "ApiRequest",

@@ -82,13 +82,16 @@ class Refused:
     stale: Cached | None = None
 
 
+SPENDING_STOPPED = "spending_stopped"
+"""The reason of a call that the kill switch keeps back."""
+
 REFUSALS: Mapping[str, MissingReason] = MappingProxyType(
     {
         "budget_event": MissingReason.BUDGET,
         "budget_provider": MissingReason.BUDGET,
         "budget_day": MissingReason.BUDGET,
         "lifetime_cap": MissingReason.BUDGET,
-        "spending_stopped": MissingReason.POLICY,
+        SPENDING_STOPPED: MissingReason.POLICY,
         "breaker_open": MissingReason.PROVIDER_DOWN,
         "recent_error": MissingReason.PROVIDER_DOWN,
         "rate_limited": MissingReason.TIMEOUT,
@@ -127,6 +130,10 @@ class AttemptLedger(Protocol):
 
     async def settle(self, settlement: Settlement) -> None:
         """Store how the attempt ended and remember its answer."""
+        ...
+
+    async def is_stopped(self, provider: str) -> bool:
+        """Say whether an operator has stopped paid calls to a provider, or all of them."""
         ...
 
 

@@ -13,6 +13,7 @@ import orjson
 from pydantic import SecretStr
 
 from enrichment_dagster.domain.config import ProviderConfig
+from enrichment_dagster.domain.config_checks import Problem
 from enrichment_dagster.errors import ProviderError
 from enrichment_dagster.http import RemoteClient, RemoteClients
 from enrichment_dagster.ports import Answer, Query, RawValue
@@ -91,9 +92,9 @@ class AiResearch(HttpLookup):
 LOOKUPS = {"research": AiResearch}
 
 
-def problems(config: ProviderConfig) -> list[str]:
+def problems(config: ProviderConfig) -> list[Problem]:
     """Return what the configuration lacks."""
-    return [] if config.model else ["model is missing: name the model that is to be asked"]
+    return [] if config.model else [(("model",), "is missing: name the model that is to be asked")]
 
 
 def connect(clients: RemoteClients, base_url: str, key: SecretStr) -> RemoteClient:

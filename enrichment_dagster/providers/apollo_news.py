@@ -64,7 +64,8 @@ class ApolloNews(ApolloLookup):
         reply = await self.client.request("GET", path, params=params, timeout_seconds=patience.seconds)
         body = object_of(reply)
         ids = ids_of(object_at(body, "organization"))
-        return Answer((), request_id_of(body), reply.status, ids=ids, quota=self.quota(reply))
+        answer = Answer((), request_id_of(body), reply.status, ids=ids, quota=self.quota(reply))
+        return answer if ids else self.unless_error(answer, reply)
 
     async def _news(self, query: Query, patience: Patience) -> Answer:
         reply = await self._ask(query, patience.seconds)

@@ -50,7 +50,7 @@ class ApolloPhone(ApolloLookup):
         reply = await self._ask(query, timeout_seconds, callback_url)
         if reply.status not in _OK:
             raise self.client.refusal(replace(reply, body=_without(callback_url, reply.body)))
-        return replace(self._read(reply), quota=self.quota(reply))
+        return replace(self.unless_error(self._read(reply), reply), quota=self.quota(reply))
 
     async def _ask(self, query: Query, timeout_seconds: float, callback_url: str = "") -> Reply:
         body = {**identity(query), "reveal_phone_number": True, "webhook_url": callback_url}

@@ -14,6 +14,7 @@ import orjson
 from pydantic import SecretStr
 
 from enrichment_dagster.domain.config import ProviderConfig
+from enrichment_dagster.domain.config_checks import Problem
 from enrichment_dagster.domain.fields import FIELDS, Level
 from enrichment_dagster.domain.keys import idempotency_key
 from enrichment_dagster.errors import ProviderError
@@ -96,10 +97,12 @@ class ClayTable(HttpLookup):
 LOOKUPS = {"table": ClayTable}
 
 
-def problems(config: ProviderConfig) -> list[str]:
+def problems(config: ProviderConfig) -> list[Problem]:
     """Return what the configuration lacks: a table's columns are its owner's, so they have to be mapped."""
     missing = [name for name, lookup in config.lookups.items() if not lookup.values]
-    return [f"lookups.{name}.values is missing: name the fields and the columns they stand in" for name in missing]
+    return [
+        (("lookups", name, "values"), "is missing: name the fields and the columns they stand in") for name in missing
+    ]
 
 
 def connect(clients: RemoteClients, base_url: str, key: SecretStr) -> RemoteClient:

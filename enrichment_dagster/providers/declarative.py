@@ -79,7 +79,7 @@ class DeclarativeLookup(HttpLookup):
         if not isinstance(reply.body, dict | list):
             raise malformed("the reply is neither an object nor a list")
         found = read_values(reply.body, self.terms.values, self.terms.confidence)
-        return Answer(found, request_id, reply.status)
+        return self.unless_error(Answer(found, request_id, reply.status), reply)
 
 
 def _values(query: Query) -> dict[str, str]:

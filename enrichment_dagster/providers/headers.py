@@ -15,6 +15,10 @@ def count_of(text: str | None) -> int | None:
     return int(found.group()) if found else None
 
 
-def quota_of(limit: int | None, remaining: int | None, window_seconds: float) -> Quota | None:
+def quota_of(
+    limit: int | None, remaining: int | None, window_seconds: float, resets_in_seconds: float | None = None
+) -> Quota | None:
     """Return the quota, or None where the vendor told neither the limit nor what is left of it."""
-    return None if limit is None and remaining is None else Quota(limit, remaining, window_seconds)
+    if limit is None and remaining is None:
+        return None
+    return Quota(limit, remaining, window_seconds, resets_in_seconds)

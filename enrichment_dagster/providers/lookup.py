@@ -5,13 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from enrichment_dagster.domain.keys import domain_subject, email_subject
 from enrichment_dagster.domain.quota import Quota
 from enrichment_dagster.errors import ProviderError
 from enrichment_dagster.http import RemoteClient, Reply
 from enrichment_dagster.ports import Answer, CachePolicy, Charge, Pending, Query
+
+_SUCCESS = range(200, 300)
+_ERRORS = ("error", "errors", "error_code", "error_message")
+_Read = TypeVar("_Read", bound=Answer | Pending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,18 @@ class HttpLookup(ABC):
         if self.subject(query) is None:
             raise ProviderError("incomplete_query", transient=False, maybe_sent=False)
 
+    def unless_error(self, answer: _Read, reply: Reply) -> _Read:
+        """Return what a reply was read as, unless it is empty because the reply is an error with a success's status.
+
+        Raises:
+            ProviderError: ``error_in_reply``; as an answer it would be remembered as "nothing known".
+        """
+        is_empty = isinstance(answer, Answer) and not answer.is_hit
+        if is_empty and reply.status in _SUCCESS and _says_error(reply.body):
+            detail = self.client.refusal(reply).detail
+            raise ProviderError("error_in_reply", detail, transient=False, http_status=reply.status)
+        return answer
+
     async def fetch_many(self, queries: Sequence[Query], timeout_seconds: float) -> Sequence[Answer | ProviderError]:
         """Ask for several subjects in one call; a vendor with a ``bulk_size`` overrides this.
 
@@ -153,7 +169,7 @@ class VendorLookup(HttpLookup):
         del callback_url
         self.require_subject(query)
         reply = await self._ask(query, timeout_seconds)
-        return replace(self._read(reply), quota=self.quota(reply))
+        return replace(self.unless_error(self._read(reply), reply), quota=self.quota(reply))
 
 
 def by_email(query: Query) -> str | None:
@@ -189,6 +205,10 @@ def object_at(body: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
     if not isinstance(found, dict):
         raise malformed(f"{key} is not an object")
     return found
+
+
+def _says_error(body: Any) -> bool:
+    return isinstance(body, dict) and any(body.get(name) for name in _ERRORS)
 
 
 def malformed(detail: str) -> ProviderError:

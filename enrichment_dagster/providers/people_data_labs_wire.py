@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from enrichment_dagster.domain.quota import Quota
 from enrichment_dagster.errors import ProviderError
 from enrichment_dagster.http import RemoteClient, RemoteClients, Reply
+from enrichment_dagster.http.retry_after import parse_reset
 from enrichment_dagster.ports import RawValue
 from enrichment_dagster.providers.casing import name_case, title_case
 from enrichment_dagster.providers.extract import Paths, extract
@@ -58,9 +60,12 @@ class PeopleDataLabsLookup(VendorLookup):
     provider = "people_data_labs"
 
     def quota(self, reply: Reply) -> Quota | None:
-        """Return what is left of the minute: the headers hold something like ``{"minute": 1000, "hour": ...}``."""
+        """Return what is left of the minute: the headers hold something like ``{"minute": 1000, "hour": ...}``.
+
+        There is no Retry-After; ``x-ratelimit-reset`` says when the minute begins anew.
+        """
         limit, left = (_a_minute(reply.headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining"))
-        return quota_of(limit, left, 60.0)
+        return quota_of(limit, left, 60.0, parse_reset(reply.headers.get("x-ratelimit-reset"), datetime.now(UTC)))
 
 
 def values_of(record: Mapping[str, Any], paths: Paths, confidence: float) -> tuple[RawValue, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import SecretStr
 
 from enrichment_dagster.domain.config import LookupConfig, ProviderConfig
+from enrichment_dagster.domain.config_checks import Problem
 from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.http import RemoteClient, RemoteClients
 from enrichment_dagster.ports import CachePolicy, Charge, Lookup
@@ -22,6 +23,7 @@ from enrichment_dagster.providers import (
     people_data_labs,
     zerobounce,
 )
+from enrichment_dagster.providers.checks import problems_in_file, problems_of
 from enrichment_dagster.providers.declarative import DeclarativeLookup, Description
 from enrichment_dagster.providers.lookup import HttpLookup, Terms
 from enrichment_dagster.settings import Settings
@@ -41,7 +43,7 @@ class Vendor(NamedTuple):
     connect: Connect
     lookups: Mapping[str, type[HttpLookup]]
     apart: Mapping[str, Connect] = MappingProxyType({})  # lookups that are reached in another way
-    problems: Callable[[ProviderConfig], list[str]] = lambda config: []
+    problems: Callable[[ProviderConfig], list[Problem]] = lambda config: []
 
 
 VENDORS: Mapping[str, Vendor] = MappingProxyType(
@@ -67,7 +69,8 @@ def build_lookups(settings: Settings, clients: RemoteClients, *, require_keys: b
         ConfigurationError: a provider or lookup is unknown, or keys are missing; lists all of them.
     """
     providers = settings.config.providers.items()
-    problems = [p for name, config in providers for p in _unknown(name, config)]
+    wrong = [problem for name, config in providers for problem in problems_of(name, config, VENDORS)]
+    problems = [f"{'.'.join(map(str, place))}: {message}" for place, message in wrong]
     if require_keys:
         problems += [p for name, config in providers for p in _keyless(settings, name, config)]
     if problems:
@@ -86,18 +89,9 @@ def _keyless(settings: Settings, name: str, config: ProviderConfig) -> list[str]
     return [f"set the environment variable {config.api_key_env} (providers.{name} needs it)"]
 
 
-def _unknown(name: str, config: ProviderConfig) -> list[str]:
-    if config.api == "http":
-        return []  # all of it is described, and was checked when the file was read
-    vendor = VENDORS.get(name)
-    if vendor is None:
-        return [f"providers.{name}: no such provider; known are {', '.join(VENDORS)}; others need api: http"]
-    unknown = [
-        f"providers.{name}.lookups.{lookup}: no such lookup; known are {', '.join(vendor.lookups)}"
-        for lookup in config.lookups
-        if lookup not in vendor.lookups
-    ]
-    return unknown + [f"providers.{name}.{problem}" for problem in vendor.problems(config) if config.enabled]
+def provider_problems(raw: Any) -> Iterator[Problem]:
+    """Return what is wrong with a file's providers that its form does not tell: a ``settings.Check``."""
+    return problems_in_file(raw, VENDORS)
 
 
 def _lookups(settings: Settings, clients: RemoteClients, name: str, config: ProviderConfig) -> list[HttpLookup]:

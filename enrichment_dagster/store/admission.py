@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, bindparam, case, func, select, text
 
 from enrichment_dagster.engine.protection import Denied
-from enrichment_dagster.ports import AttemptRequest, Refused
+from enrichment_dagster.ports import SPENDING_STOPPED, AttemptRequest, Refused
 from enrichment_dagster.store.prepared import Query
 from enrichment_dagster.store.provider_states import ProviderStates, StateMemory
-from enrichment_dagster.store.spending import ALL, TOTAL, day_of, held, hold, stopped
+from enrichment_dagster.store.spending import TOTAL, day_of, held, hold, is_stopped, stopped
 from enrichment_dagster.store.tables import IN_FLIGHT, attempts
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class Admission:
     def _money(self, request: AttemptRequest) -> str:
         """Return why the money is not there, or an empty text."""
         provider, price = request.key.provider, request.reserve_micros
-        if provider in self._stops or ALL in self._stops:
-            return "spending_stopped"
+        if is_stopped(provider, self._stops):
+            return SPENDING_STOPPED
         limits = (
             ("budget_event", request.event_budget_micros, self._spent.get(request.event_id, 0)),
             ("budget_provider", self._policies.budgets.get(provider), self._held.get(provider, 0)),

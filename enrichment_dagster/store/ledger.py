@@ -41,7 +41,7 @@ from enrichment_dagster.store.database import from_ms, to_ms
 from enrichment_dagster.store.prepared import Change, Query, insertion
 from enrichment_dagster.store.provider_states import ProviderStates, StateMemory
 from enrichment_dagster.store.rows import insert_new, next_rev
-from enrichment_dagster.store.spending import day_of, hold
+from enrichment_dagster.store.spending import day_of, hold, is_stopped, stopped
 from enrichment_dagster.store.tables import MAX_REQUEST_ID, attempts, pending_answers
 
 Begun = Opened | Cached | InFlight | Awaited | Refused
@@ -84,6 +84,12 @@ class SqlLedger:
     async def settle(self, settlement: Settlement) -> None:
         """Store how the attempt ended and remember its answer."""
         await self._committer.submit(self._settle_handler, settlement, patient=True)
+
+    async def is_stopped(self, provider: str) -> bool:
+        """Say whether an operator has stopped paid calls to a provider, or all of them."""
+        if self._committer.reader.is_quick:
+            return is_stopped(provider, self._committer.reader.rows(stopped))
+        return await self._committer.submit(_are_stopped, provider)
 
     def _remembered(self, request: AttemptRequest) -> Begun | None:
         """Return what the cache makes of a request, if that can be told at once: others' commits take milliseconds."""
@@ -183,6 +189,11 @@ class SqlLedger:
         for item in settlements:
             states.observe(item.key.provider, self._policies.of(item.key.provider), _report(item))
         states.store()
+
+
+def _are_stopped(connection: Connection, providers: Sequence[str]) -> list[bool]:
+    stops = stopped(connection)
+    return [is_stopped(provider, stops) for provider in providers]
 
 
 def _all_from_cache(

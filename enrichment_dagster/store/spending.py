@@ -88,6 +88,11 @@ def stopped(connection: Connection) -> frozenset[str]:
     return frozenset(provider for (provider,) in _STOPPED.rows(connection))
 
 
+def is_stopped(provider: str, stops: frozenset[str]) -> bool:
+    """Say whether the switches that are thrown hold for a provider."""
+    return provider in stops or ALL in stops
+
+
 def day_of(moment: datetime) -> str:
     """Return the UTC day to whose budget a moment belongs."""
     return moment.astimezone(UTC).date().isoformat()

@@ -145,6 +145,7 @@ class MemoryLedger:
     requests: list[AttemptRequest] = field(default_factory=list)
     refusals: dict[str, Refused] = field(default_factory=dict)  # by provider
     awaited: dict[AttemptKey, str] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)  # providers
     send_at: datetime | None = None
 
     async def begin(self, request: AttemptRequest) -> Opened | Cached | InFlight | Awaited | Refused:
@@ -164,6 +165,9 @@ class MemoryLedger:
         self.opened.append((key, request.event_id, request.reserve_micros))
         stale = self.cache[key][0] if key in self.cache else None
         return Opened(attempt_id, self.send_at, "token-1" if request.calls_back else "", stale)
+
+    async def is_stopped(self, provider: str) -> bool:
+        return provider in self.stopped
 
     async def settle(self, settlement: Settlement) -> None:
         await asyncio.sleep(0)

@@ -21,17 +21,20 @@ KEYS = {
     "ZEROBOUNCE_API_KEY": "sandbox-zerobounce-key-4713",
     "PEOPLE_DATA_LABS_API_KEY": "sandbox-people-key-4715",
     "HUNTER_API_KEY": "sandbox-hunter-key-4716",
+    "AI_API_KEY": "sandbox-ai-key-4717",
+    "CLAY_WEBHOOK_TOKEN": "sandbox-clay-token-4718",
+    "COMPETITORS_API_KEY": "sandbox-competitors-key-4719",
     "HUBSPOT_ACCESS_TOKEN": "sandbox-hubspot-token-4714",
     "SALESFORCE_CLIENT_ID": "sandbox-client",
     "SALESFORCE_CLIENT_SECRET": "sandbox-secret",
 }
-SYSTEMS = (*VENDORS, "hubspot", "salesforce")
+SYSTEMS = (*VENDORS, "competitors", "hubspot", "salesforce")
 SALESFORCE_TOKEN = "00D5g0000000001!AR8AQ.example"
 PERSONAL = "dana.reyes@northwind-parts.com"
 
 
 def settings_for(url: str, *, by_path: bool = False, **more: str) -> Settings:
-    """All providers with a key here are enabled, no others are there (they have suites of their own).
+    """All providers with a key here are enabled, no others are there.
 
     ``by_path``: the sandbox serves each below a path of its own.
     """

@@ -27,6 +27,10 @@ from enrichment_dagster.settings import load_settings
         ("POST /callbacks/apollo/Zk3x-9_aB HTTP/1.1", "POST /callbacks/apollo/*** HTTP/1.1"),
         ("https://e.example.com/x/callbacks/apollo/Zk3x?a=1", "https://e.example.com/x/callbacks/apollo/***?a=1"),
         ("postgresql://user:pa55@db.example.com/x", "postgresql://***@db.example.com/x"),
+        ("postgresql://user:p@55@db.example.com/x", "postgresql://***@db.example.com/x"),
+        ("signed with whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLfSp", "signed with ***"),
+        ("Incorrect API key provided: sk-proj-0123456789abcdef", "Incorrect API key provided: ***"),
+        ('{\\"access_token\\":\\"abc123\\"}', '{\\"access_token\\":\\"***"}'),
     ],
 )
 def test_personal_data_and_credentials_are_masked(text, expected):

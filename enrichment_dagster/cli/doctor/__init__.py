@@ -38,13 +38,13 @@ def _findings(*, online: bool) -> Iterator[Finding]:
     from enrichment_dagster.cli.doctor.online import check_online
     from enrichment_dagster.cli.doctor.plans import check_plans
     from enrichment_dagster.cli.doctor.stores import check_stores
+    from enrichment_dagster.cli.lookups import load_checked
     from enrichment_dagster.errors import ConfigurationError
-    from enrichment_dagster.settings import load_settings
 
     yield from check_installation()
     yield from check_ports()
     try:
-        settings = load_settings()
+        settings = load_checked()
     except ConfigurationError as error:
         yield from config_problems(error)
         return

@@ -37,6 +37,7 @@ ERROR_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
         "rejected": Verdict.NEUTRAL,
         "request_too_large": Verdict.NEUTRAL,
         "restricted": Verdict.NEUTRAL,
+        "spending_stopped": Verdict.NEUTRAL,
         "throttled": Verdict.NEUTRAL,
         "too_early": Verdict.NEUTRAL,
         "worker_lost": Verdict.NEUTRAL,
@@ -44,6 +45,7 @@ ERROR_VERDICTS: Mapping[str, Verdict] = MappingProxyType(
         "pending": Verdict.OK,
         # It is of no use as things stand: until somebody acts, others are better asked.
         "adapter_fault": Verdict.FAILURE,
+        "error_in_reply": Verdict.FAILURE,
         "forbidden": Verdict.FAILURE,
         "migrating": Verdict.FAILURE,
         "not_implemented": Verdict.FAILURE,

@@ -37,7 +37,8 @@ FROM spans
 GROUP BY event_type;
 
 -- What each provider delivers for its money. A miss is an answer; a call whose end nobody knows is neither. An answer that
--- the provider gave later counts once it has come: calls under way are not in the table.
+-- the provider gave later counts once it has come: calls under way are not in the table. A call that the kill switch kept
+-- back was never sent.
 CREATE OR REPLACE VIEW provider_performance AS
 WITH counted AS (
     SELECT
@@ -53,6 +54,7 @@ WITH counted AS (
         quantile_cont(latency_ms, 0.95) AS p95_ms,
         max(sent_at) AS last_call_at
     FROM provider_attempts
+    WHERE reason IS DISTINCT FROM 'spending_stopped'
     GROUP BY provider, purpose
 )
 SELECT
@@ -66,7 +68,7 @@ SELECT
     (hits + misses) / nullif(hits + misses + errors, 0) AS success_rate,
     hits / nullif(hits + misses, 0) AS hit_rate,
     cost_usd,
-    cost_usd::DOUBLE / nullif(hits, 0) AS cost_per_hit_usd,
+    round(cost_usd::DOUBLE / nullif(hits, 0), 6) AS cost_per_hit_usd,
     p50_ms,
     p95_ms,
     last_call_at
@@ -138,9 +140,10 @@ SELECT
     count(*) FILTER (attempt.role = 'hedge') AS hedge_calls,
     sum(attempt.cost_usd) AS cost_usd,
     coalesce(sum(attempt.cost_usd) FILTER (attempt.role = 'hedge'), 0) AS hedge_cost_usd,
-    sum(attempt.cost_usd)::DOUBLE / nullif(count(*) FILTER (attempt.outcome = 'hit'), 0) AS cost_per_hit_usd
+    round(sum(attempt.cost_usd)::DOUBLE / nullif(count(*) FILTER (attempt.outcome = 'hit'), 0), 6) AS cost_per_hit_usd
 FROM provider_attempts AS attempt
 LEFT JOIN events AS event ON event.work_id = attempt.event_id
+WHERE attempt.reason IS DISTINCT FROM 'spending_stopped'
 GROUP BY ALL;
 
 -- What other providers said of a field than the value that contacts or companies show: the last word of each.

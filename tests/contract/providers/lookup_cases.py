@@ -18,6 +18,7 @@ QUERY = Query(
     company_name="Northwind Parts",
     first_name="Dana",
     last_name="Reyes",
+    known={"company_name": "Northwind Parts", "employees": 640},
 )
 CALLBACK = "https://enrich.example.com/callbacks/apollo/unguessable-token-4717"
 REQUEST_ID = "1039995589705121900"
@@ -80,6 +81,16 @@ _PEOPLE = Case(
     before=(reply(200, FOUND),),
 )
 _NOT_FOUND = reply(404, sample("pdl-error-404"))
+
+
+def chat(summary: str, finish_reason: str = "stop", **more: Any) -> dict[str, Any]:
+    """A chat completion with such a summary, which cites what QUERY says."""
+    citations = [{"field": "employees", "quote": "640"}] if summary else []
+    message = {"content": json.dumps({"summary": summary, "citations": citations})}
+    return {"choices": [{"message": message, "finish_reason": finish_reason}], **more}
+
+
+_TAKEN = {"status": "ok"}  # what Clay says of a row
 
 CASES = {
     "apollo.person": Case(
@@ -242,8 +253,47 @@ CASES = {
         malformed=({"data": [1]}, {"data": {"status": 4}}, {}),
         meaning={403: ("throttled", True)},
     ),
+    "ai.research": Case(
+        documented=chat("Northwind Parts has 640 people.", id="chatcmpl-7"),
+        expected={"research_summary": "Northwind Parts has 640 people.", "research_sources": ["employees"]},
+        misses=(
+            reply(200, chat("")),
+            reply(200, {"choices": [{"message": {"content": None, "refusal": "I can't"}}]}),
+            reply(200, chat("anything", "content_filter")),
+        ),
+        wrong_types=chat("Northwind Parts has 640 people.", usage=[], created="yesterday"),
+        partial=chat("640 people."),
+        partial_fields={"research_summary", "research_sources"},
+        empty_query=NO_DOMAIN,
+        malformed=({}, {"choices": "x"}, {"choices": [{"message": {"content": {}}}]}, chat("x", "length")),
+        request_id="chatcmpl-7",
+    ),
+    "clay.table": Case(
+        documented=_TAKEN,
+        expected={},
+        misses=(),
+        wrong_types=_TAKEN,
+        partial=_TAKEN,
+        partial_fields=set(),
+        empty_query=NOBODY,
+        malformed=(),
+    ),
+    "competitors.company": Case(
+        documented={"request_id": "req-7", "data": [{"name": "Acme"}, {"name": None}, {"id": 3}, {"name": "Globex"}]},
+        expected={"competitors": ["Acme", "Globex"]},
+        misses=(reply(404, {"message": "unknown"}), reply(200, {"data": []}), reply(200, {})),
+        wrong_types={"data": [{"name": 4}, {"name": ["x"]}], "request_id": {"a": 1}},
+        partial={"data": [{"name": "Acme"}]},
+        partial_fields={"competitors"},
+        empty_query=NO_DOMAIN,
+        malformed=(),
+        request_id="req-7",
+    ),
 }  # fmt: skip
 
+_LATER = "its answer comes to the callback URL: test_clay.py reads it"
+_SPECIAL = "test_special_lookups_against_the_sandbox.py runs it, at its own path"
+_TAKEN_ANYHOW = "any 2xx says that the row was taken, whatever comes with it"
 WAIVERS: Mapping[str, Mapping[str, str]] = {
     "404 means that the address is wrong": {
         "clearbit.combined": "404 is Clearbit's word for nothing found",
@@ -252,16 +302,23 @@ WAIVERS: Mapping[str, Mapping[str, str]] = {
         "people_data_labs.person": "404 is People Data Labs' word for nothing found",
         "people_data_labs.company": "404 is People Data Labs' word for nothing found",
         "hunter.email": "404 is the finder's word for nothing found",
+        "competitors.company": "404 is nothing found, unless its description says otherwise",
     },
     "a miss is an answer": {
         "zerobounce.verification": "it has a verdict on every address",
         "hunter.verification": "it has a verdict on every address",
+        "clay.table": _LATER,
     },
+    "the reply holds the values": {"clay.table": _LATER},
+    "a reply that is no object is malformed": {
+        "clay.table": _TAKEN_ANYHOW,
+        "competitors.company": "a description may be of a list",
+    },
+    "a broken body is a failure": {"clay.table": _TAKEN_ANYHOW},
+    "an error that comes with 200 is no answer": {"clay.table": _TAKEN_ANYHOW},
+    "the emulator answers it": {"ai.research": _SPECIAL, "clay.table": _SPECIAL},
 }
 """Rule -> lookup -> why the rule is not for it."""
-
-TESTED_APART = {"ai.research", "clay.table"}
-"""In test_ai.py and test_clay.py: they do not read a vendor's record."""
 
 QUOTAS = {
     "apollo": (
@@ -309,4 +366,4 @@ def by_field(answer: Answer | Pending) -> dict[str, Any]:
 
 
 def key_of(lookup: Lookup) -> str:
-    return KEYS[f"{lookup.provider.upper()}_API_KEY"]
+    return KEYS["CLAY_WEBHOOK_TOKEN" if lookup.provider == "clay" else f"{lookup.provider.upper()}_API_KEY"]

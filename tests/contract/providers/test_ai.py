@@ -258,5 +258,5 @@ async def test_refusals(lookup, vendor, status):
 
 
 async def test_a_provider_without_a_model_is_a_problem_of_the_configuration():
-    with pytest.raises(ConfigurationError, match=r"providers\.ai\.model is missing"):
+    with pytest.raises(ConfigurationError, match=r"providers\.ai\.model: is missing"):
         build_lookups(with_provider("ai", "http://127.0.0.1:1", model=None), RemoteClients())

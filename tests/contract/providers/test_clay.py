@@ -173,5 +173,5 @@ async def test_a_refused_connection_is_surely_unsent_and_a_cut_one_is_not(build,
 
 async def test_a_table_without_columns_is_a_problem_of_the_configuration():
     settings = with_provider("clay", "http://127.0.0.1:1/hook", lookups={"table": {"price_usd": 0.05}})
-    with pytest.raises(ConfigurationError, match=r"providers\.clay\.lookups\.table\.values is missing"):
+    with pytest.raises(ConfigurationError, match=r"providers\.clay\.lookups\.table\.values: is missing"):
         build_lookups(settings, RemoteClients())

@@ -306,3 +306,15 @@ async def test_a_missing_key_is_a_problem_only_for_who_wants_to_call():
         with pytest.raises(ConfigurationError, match="COMPETITORS_API_KEY"):
             build_lookups(settings, clients)
         assert set(build_lookups(settings, clients, require_keys=False)) == {"competitors.company"}
+
+
+async def test_an_error_that_comes_with_200_is_no_miss(vendor, build):
+    """GraphQL answers every error like that."""
+    vendor.answer(reply(200, {"data": None, "errors": [{"details": f"wrong key {ONE_KEY}"}]}))
+    error = await failure(build())
+    assert (error.reason, error.detail, error.transient) == ("error_in_reply", "wrong key ***", False)
+
+
+async def test_what_an_answer_has_counts_whatever_else_it_complains_of(vendor, build):
+    vendor.answer(reply(200, {**ANSWER, "errors": [{"details": "one source is slow"}]}))
+    assert by_field(await build().fetch(QUERY, 3)) == {"competitors": ["Acme", "Globex"]}

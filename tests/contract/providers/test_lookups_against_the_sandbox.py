@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from lookup_cases import by_field, every_lookup
+from lookup_cases import by_field, every_lookup_but_waived
 from support.loopback import loopback, reply
 from support.remote import settings_for
 
@@ -50,7 +50,7 @@ def query_of(person):
     )
 
 
-@every_lookup
+@every_lookup_but_waived("the emulator answers it")
 async def test_dana_is_known_to_all(sandbox, lookup, name):
     answer = await lookup.fetch(query_of(sandbox.world.all_people[0]), 3, NOWHERE)
     if lookup.calls_back:
@@ -158,7 +158,7 @@ async def test_a_phone_is_posted_and_polled_alike(quick_sandbox):
         ({"hang_rate": 1}, {"timeout"}),
     ],
 )
-@every_lookup
+@every_lookup_but_waived("the emulator answers it")
 async def test_faults_are_named(sandbox, lookup, faults, settings, reasons, name):
     faults("*", **settings)
     with pytest.raises(ProviderError) as caught:
@@ -166,7 +166,7 @@ async def test_faults_are_named(sandbox, lookup, faults, settings, reasons, name
     assert caught.value.reason in reasons
 
 
-@every_lookup
+@every_lookup_but_waived("the emulator answers it")
 async def test_wrong_types_never_crash(sandbox, lookup, faults, name):
     faults("*", wrong_type_rate=1)
     people = [person for person in sandbox.world.all_people[:30] if lookup.subject(query_of(person))]

@@ -1,6 +1,7 @@
 """What is particular to Clearbit, ZeroBounce, People Data Labs and Hunter."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from lookup_cases import NO_DOMAIN, QUERY, ask, body, by_field, failure
@@ -166,3 +167,21 @@ async def test_hunter_says_by_the_id_which_limit_it_is(lookup, vendor, status, e
     error = await failure(lookup)
     assert (error.reason, error.transient, error.detail) == (reason, transient, "no more for now")
     assert error.http_status == status
+
+
+async def test_people_data_labs_says_when_its_minute_begins_anew(lookups, vendor):
+    """It sends no Retry-After: without this its pause would be a guess."""
+    reset = (datetime.now(UTC) + timedelta(seconds=40)).isoformat()
+    spent = {"x_ratelimit_limit": '{"minute": 100}', "x_ratelimit_remaining": '{"minute": 0}'}
+    vendor.answer(
+        reply(200, sample("pdl-person-enrich-response"), **spent, x_ratelimit_reset=reset),
+        reply(429, {"error": {"message": "slow down"}}, x_ratelimit_reset=reset),
+        reply(429, {"error": {"message": "slow down"}}, x_ratelimit_reset="1790000000"),
+    )
+    lookup = lookups["people_data_labs.person"]
+    answer = await ask(lookup)
+    assert answer.quota.remaining == 0
+    assert 30 < answer.quota.resets_in_seconds <= 40
+    told, odd = await failure(lookup), await failure(lookup)
+    assert 30 < told.retry_after_seconds <= 40
+    assert odd.retry_after_seconds is None

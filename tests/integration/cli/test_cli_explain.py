@@ -68,7 +68,8 @@ async def test_fields_missing_quarantine_and_crm(installation: Installation) -> 
     record, bought = report["fields"]
     assert (record["field"], record["value"], record["origin"]) == ("email", EMAIL, "record")
     assert (bought["value"], bought["origin"], bought["confidence"]) == (FIRST_NAME, "bought", 0.9)
-    assert (bought["cost_usd"], bought["provider"]) == (0.02, "apollo")
+    assert (bought["cost_usd"], bought["call_usd"], bought["provider"]) == (0.02, 0.02, "apollo")
+    assert record["call_usd"] is None
     assert bought["age_seconds"] > 0
     assert report["missing"] == {"title": "no_data", "industry": "provider_down"}
     assert report["quarantined"][0]["raw"] == BAD_PHONE
@@ -280,6 +281,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "follow_ups",
         "dead_letters",
         "values_shown",
+        "passed_over",
     ]
     assert list(report["fields"][0]) == [
         "field",
@@ -292,6 +294,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "age_seconds",
         "expires_at",
         "cost_usd",
+        "call_usd",
         "work_id",
         "chosen",
         "stale",

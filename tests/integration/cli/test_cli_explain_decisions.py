@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from support.decided import a_step, awaited, decided, follow_up, hours_before, said
 from support.story import Installation, call, environment
 
 from enrichment_dagster.cli.explain_steps import REFUSAL_WORDS
 from enrichment_dagster.ports import REFUSALS
+from enrichment_dagster.store.tables import field_values
 
 
 def read(installation: Installation, *words: str) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def text(installation: Installation, *words: str) -> str:
 
 def columns_of(shown: str, title: str) -> list[str]:
     lines = shown.splitlines()
-    start = next(number for number, line in enumerate(lines) if line.strip() == title)
+    start = next(number for number, line in enumerate(lines) if line.strip().startswith(title))
     return next(line for line in lines[start + 1 :] if line.strip()).split()
 
 
@@ -169,3 +171,23 @@ async def test_late_answers_are_shown_with_their_call(installation: Installation
     assert "phone (hedge)" in shown
     assert "$0.160 (8 units)" in shown
     assert "pending: a provider answers later" in shown
+
+
+async def test_what_a_call_cost_stands_at_each_value_that_it_brought(installation: Installation) -> None:
+    """The ledger has the price once, on the call's first value, which need not be one that counts."""
+    event = await installation.receive()
+    await installation.enrich(event)
+    with installation.stores.ops.write() as connection:
+        connection.execute(update(field_values).values(cost_micros=0))
+    bought = [field for field in read(installation, event.event_id)["fields"] if field["origin"] == "bought"]
+    assert [(field["cost_usd"], field["call_usd"]) for field in bought] == [(0.0, 0.02)]
+    assert "$0.020" in text(installation, event.event_id).partition("Fields (cost")[2].partition("Missing")[0]
+
+
+async def test_a_lookup_of_a_provider_that_is_not_enabled_is_told(installation: Installation) -> None:
+    event = await decided(installation, a_step("apollo.person", "miss"))
+    told = read(installation, event.event_id)["passed_over"]
+    assert {"lookup": "people_data_labs.person", "reason": "provider people_data_labs is not enabled"} in told
+    assert "people_data_labs is not enabled" in text(installation, event.event_id)
+    untouched = await installation.receive(777)
+    assert read(installation, untouched.event_id)["passed_over"] == []

@@ -105,6 +105,19 @@ class TestKillSwitch:
         SpendingStore(other.ops, other.clock).resume(name)
         assert isinstance(await rig.begin(), Opened)
 
+    @pytest.mark.parametrize("name", ["apollo", "all"])
+    async def test_a_call_that_waits_can_ask_whether_it_was_thrown_meanwhile(self, rig, other, name):
+        assert not await rig.ledger.is_stopped("apollo")
+        SpendingStore(other.ops, other.clock).stop(name)
+        assert await rig.ledger.is_stopped("apollo")
+        assert await rig.ledger.is_stopped("clearbit") == (name == "all")
+
+    async def test_a_call_that_was_kept_back_gives_its_money_back(self, rig):
+        opened = await rig.begin()
+        await settle(rig, opened, outcome="error", reason="spending_stopped", speaks=False, cache=CachePolicy(0, 0))
+        assert spent(rig) == 0
+        assert isinstance(await rig.begin(), Opened)
+
     async def test_another_providers_stop_is_no_stop(self, rig):
         SpendingStore(rig.ops, rig.clock).stop("clearbit")
         assert isinstance(await rig.begin(), Opened)

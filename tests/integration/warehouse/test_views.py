@@ -98,6 +98,23 @@ def test_misses_are_not_failures(ops: Database, warehouse: Warehouse, projector:
     assert row == (1.0, 0.0, None)
 
 
+def test_a_call_that_the_kill_switch_kept_back_was_never_sent(
+    ops: Database, warehouse: Warehouse, projector: Projector
+) -> None:
+    kept_back = attempt(2, "apollo", "error", reason="spending_stopped")
+    insert_leads(ops, [Lead(event(1), attempts=[attempt(1, "apollo", "hit")]), Lead(event(2), attempts=[kept_back])])
+    projector.project()
+    assert warehouse.query("SELECT calls, errors, success_rate FROM provider_performance").row(0) == (1, 0, 1.0)
+    assert warehouse.query("SELECT sum(calls)::INT FROM spend").row(0) == (1,)
+
+
+def test_what_a_hit_costs_is_told_to_the_millionth(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
+    calls = [Lead(event(n), attempts=[attempt(n, "apollo", "hit", cost_micros=50_000)]) for n in range(7)]
+    insert_leads(ops, calls)
+    projector.project()
+    assert warehouse.query("SELECT cost_per_hit_usd FROM spend").row(0) == (0.05,)
+
+
 def test_field_coverage(leads: list[Lead], warehouse: Warehouse) -> None:
     rows = {row["field"]: row for row in warehouse.query("FROM field_coverage").to_dicts()}
     assert set(rows) == set(FIELDS)

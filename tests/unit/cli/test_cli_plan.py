@@ -93,6 +93,13 @@ def test_each_lane_has_its_plan(tmp_path: Path) -> None:
     assert "there is no budget" in call(plans_environment(tmp_path), "plan", "lead_created", "--lane", "routing").stdout
 
 
+def test_a_plan_names_the_lane_that_it_is_not(tmp_path: Path) -> None:
+    env = plans_environment(tmp_path)
+    assert "enrichment plan lead_created --lane routing" in call(env, "plan", "lead_created").stdout
+    routing = call(env, "plan", "lead_created", "--lane", "routing").stdout
+    assert "enrichment plan lead_created --lane standard" in routing
+
+
 def test_fields_with_the_same_order_share_a_row_and_nobody_is_said(tmp_path: Path) -> None:
     text = call(plans_environment(tmp_path), "plan", "lead_created").stdout
     assert "email_status, news" in text

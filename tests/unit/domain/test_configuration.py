@@ -8,6 +8,7 @@ import pytest
 from support.environment import SMALL_CONFIG
 
 from enrichment_dagster.errors import ConfigurationError
+from enrichment_dagster.providers.registry import provider_problems
 from enrichment_dagster.settings import load_settings, missing_secrets, parse_config
 
 SHIPPED = Path(__file__).parents[3] / "enrichment.yaml"
@@ -59,27 +60,83 @@ def test_all_problems_are_reported_at_once_those_inside_entries_and_those_betwee
         ("client_secret_envs: [HUBSPOT_CLIENT_SECRET]", "client_secret_envs: []\n    tolerance: 3"),
     )
     assert problems(text) == [
-        "line 19: providers.clearbit.lookups.combined.price_usd: Input should be greater than or equal to 0",
-        "line 33: intake.hubspot.client_secret_envs: List should have at least 1 item after validation, not 0",
-        "line 34: intake.hubspot.tolerance: Extra inputs are not permitted",
-        "line 7: event_types.lead_created.lanes.standard.wanted.1: no field or group is called titel",
-        "line 8: event_types.lead_created.lanes.standard.waterfall.1: no provider offers clearbit.combi",
         "line 6: event_types.lead_created.lanes.standard.deadline_seconds: must be smaller than "
         "latency_target_seconds (20), which includes waiting; it is 25",
+        "line 7: event_types.lead_created.lanes.standard.wanted.1: no field or group is called titel",
+        "line 8: event_types.lead_created.lanes.standard.waterfall.1: no provider offers clearbit.combi",
+        "line 19: providers.clearbit.lookups.combined.price_usd: Input should be greater than or equal to 0",
         "line 24: crm.hubspot.objects.contact.mapping.firma: no field is called firma",
         "line 24: crm.hubspot.objects.contact.mapping: mapping.email and mapping.title go to the same property, email",
+        "line 33: intake.hubspot.client_secret_envs: List should have at least 1 item after validation, not 0",
+        "line 34: intake.hubspot.tolerance: there is no such entry",
     ]
+
+
+def test_of_an_entry_that_there_is_not_the_ones_that_there_are_are_told():
+    text = changed(("price_usd: 0.05", "price: 0.05"), ("version: 1", "version: 1\nbudgets: {}"))
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(text)
+    top, missing, wrong = caught.value.problems
+    assert top.startswith("line 2: budgets: there is no such entry; known are version, event_types, providers, crm,")
+    assert missing == "line 20: providers.clearbit.lookups.combined.price_usd: is missing"
+    assert wrong.startswith(
+        "line 20: providers.clearbit.lookups.combined.price: there is no such entry; known are price_usd, charge, "
+    )
+
+
+def test_what_only_the_vendors_know_is_reported_with_all_the_rest():
+    """A file that is called right must not be refused when the first event comes."""
+    text = changed(
+        ("apollo.person, clearbit.combined", "apollo.persona, clearbit.combined, nobody.person"),
+        ("      person:", "      persona:"),
+        ("price_usd: 0.05", "price_usd: -1"),
+        ("https://api.apollo.io", "http://api.apollo.io"),
+        (
+            "crm:\n",
+            "  nobody: {base_url: https://nobody.example, api_key_env: NOBODY, lookups: {person: {price_usd: 1}}}\n"
+            "  ai: {base_url: https://ai.example, api_key_env: AI, lookups: {research: {price_usd: 1}}}\n"
+            "crm:\n",
+        ),
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(text, provider_problems)
+    assert [problem.partition("; known are")[0] for problem in caught.value.problems] == [
+        "line 11: providers.apollo.base_url: the base URL must be https:// (keys would travel unencrypted)",
+        "line 14: providers.apollo.lookups.persona: no such lookup",
+        "line 19: providers.clearbit.lookups.combined.price_usd: Input should be greater than or equal to 0",
+        "line 20: providers.nobody: no such provider",
+        "line 21: providers.ai.model: is missing: name the model that is to be asked",
+    ]
+
+
+def test_a_lookup_that_takes_too_long_for_the_routing_lane_is_reported():
+    routing = "{wanted: [email], waterfall: [apollo.person], orders: {email: [hunter.email]}, deadline_seconds: 2}"
+    hunter = "  hunter: {base_url: https://hunter.example, api_key_env: HUNTER, lookups: {email: {price_usd: 1}}}\n"
+    text = changed(("      standard:", f"      routing: {routing}\n      standard:"), ("crm:\n", f"{hunter}crm:\n"))
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(text, provider_problems)
+    place = "event_types.lead_created.lanes.routing.orders.email.0"
+    assert caught.value.problems == (f"line 6: {place}: hunter.email can't answer in time",)
+    parse_config(text.replace("hunter: {", "hunter: {enabled: false, "), provider_problems)
+
+
+def test_the_shipped_file_is_right_to_the_vendors_as_well():
+    parse_config(SHIPPED.read_text(encoding="utf-8"), provider_problems)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
         ("version: 1", "version: 2", "line 1: version: Input should be 1"),
-        ("version: 1\n", "", "version: Field required"),
-        ("  lead_created:", "  Lead-Created:", "line 3: event_types.Lead-Created.[key]: String should match pattern"),
+        ("version: 1\n", "", "version: is missing"),
+        ("  lead_created:", "  Lead-Created:", "line 3: event_types.Lead-Created.[key]: must be a name: small"),
         ("email: email, ", "", "line 24: crm.hubspot.objects.contact.mapping: email is missing"),
         ("status: enrichment_status", "status: company", "line 24: crm.hubspot.objects.contact.mapping: "),
-        ("api_key_env: APOLLO_API_KEY", "api_key_env: secret", "line 12: providers.apollo.api_key_env: String should"),
+        (
+            "api_key_env: APOLLO_API_KEY",
+            "api_key_env: secret",
+            "line 12: providers.apollo.api_key_env: must be the name of an",
+        ),
         (
             "price_usd: 0.02",
             "price_usd: cheap",
@@ -97,6 +154,12 @@ def test_all_problems_are_reported_at_once_those_inside_entries_and_those_betwee
             "company:\n        mapping: {company_name: name}",
             "line 24: crm.hubspot.objects.company.mapping: company_domain is missing",
         ),
+        (
+            "[email, title, company_name]",
+            "email",
+            "line 7: event_types.lead_created.lanes.standard.wanted: must be a list",
+        ),
+        ("version: 1", "version: 1\nretry: 3", "line 2: retry: must have entries of its own, each as name: value"),
         ("  clearbit:", "  apollo:", "line 15: providers.apollo: stands here for the second time"),
     ],
 )
@@ -116,7 +179,10 @@ POLICY = "latency_target_seconds: 60\n    policy: {"
             "line 5: event_types.lead_created.policy.debounce_seconds: must be smaller than latency",
         ),
         ("cooldown_seconds: -1}", "line 5: event_types.lead_created.policy.cooldown_seconds: Input should be greater"),
-        ("skip_domains: [https://acme.com]}", "line 5: event_types.lead_created.policy.skip_domains.0: String should"),
+        (
+            "skip_domains: [https://acme.com]}",
+            "line 5: event_types.lead_created.policy.skip_domains.0: must be a domain",
+        ),
         ("needs: phone}", "line 5: event_types.lead_created.policy.needs: Input should be 'email' or 'domain'"),
     ],
 )
@@ -135,8 +201,8 @@ def test_a_policy_may_name_groups_of_fields():
     [
         ("version: [", "line 1: not YAML: "),
         ("a: 1\n b: 2", "line 2: not YAML: "),
-        ("", "enrichment.yaml: Input should be a valid dictionary"),
-        ("- 1", "enrichment.yaml: Input should be a valid dictionary"),
+        ("", "enrichment.yaml: must have entries of its own"),
+        ("- 1", "enrichment.yaml: must have entries of its own"),
     ],
 )
 def test_a_file_that_is_no_configuration_at_all_says_so(text, start):

@@ -82,6 +82,28 @@ class TestCache:
         assert (await ask(lookup)).fetched_at == fetched
 
 
+class TestKillSwitch:
+    @pytest.fixture
+    def lookup(self):
+        return ScriptedLookup(steps=[HIT])
+
+    async def test_a_call_that_waits_for_its_turn_is_not_sent_any_more(self, ask, ledger, lookup, clock):
+        """The rate limit lets calls through seconds after they were permitted: a stop holds for them as well."""
+        ledger.send_at = clock.now() + timedelta(seconds=5)
+        waiting = asyncio.create_task(ask(lookup))
+        await asyncio.sleep(0)
+        ledger.stopped.add("apollo")
+        found = await waiting
+        assert (found.failure, found.refused, found.cost_micros, lookup.calls) == ("spending_stopped", True, 0, [])
+        [settled] = ledger.settled
+        assert (settled.outcome, settled.reason, settled.cost_micros) == ("error", "spending_stopped", 0)
+        assert not settled.speaks
+
+    async def test_what_has_waited_is_sent_where_nobody_stopped_it(self, ask, ledger, lookup, clock):
+        ledger.send_at = clock.now() + timedelta(seconds=5)
+        assert (await ask(lookup)).answer == HIT
+
+
 class TestManyAskers:
     async def test_fifty_at_once_make_one_call_and_one_bill(self, ask, clock):
         lookup = ScriptedLookup(steps=[HIT], clock=clock, seconds=1.0)

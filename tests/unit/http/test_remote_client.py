@@ -277,6 +277,12 @@ async def test_no_secret_in_logs_errors_and_tracebacks(client, vendor, act, capl
         assert secret not in "\n".join(shown)
 
 
+async def test_a_key_that_a_vendor_quotes_as_it_stood_in_the_url_is_masked(vendor, open_client):
+    client = open_client(vendor.url, params={"api_key": SecretStr("key/with+signs=")})
+    vendor.answer(reply(400, {"message": "can't read /x?api_key=key%2Fwith%2Bsigns%3D of key/with+signs="}))
+    assert (await failure(client)).detail == "can't read /x?api_key=*** of ***"
+
+
 async def test_an_unreachable_host_with_a_key_in_the_query(open_client):
     client = open_client("http://127.0.0.1:1", params={"api_key": SecretStr(KEY)})
     error = await failure(client)
