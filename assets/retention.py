@@ -9,7 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterRunStatus, RunsFilter
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
 _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 _DELETED_AT_ONCE = 200
@@ -55,10 +56,13 @@ def _matching(instance: dg.DagsterInstance, filters: RunsFilter, spare: int) -> 
 
 
 def _delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Delete a run's rows, and the files that Dagster leaves behind: its captured output and its event log."""
+    """Delete a run's rows, and what Dagster leaves behind: what it said of checks, its captured output, its log."""
     instance.delete_run(run_id)
     instance.compute_log_manager.delete_logs(prefix=[run_id])
     storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        with storage.index_connection() as connection:
+            connection.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id))
     if isinstance(storage, SqliteEventLogStorage):
         shard = Path(storage.path_for_shard(run_id))
         for path in (shard, shard.with_name(f"{shard.name}-wal"), shard.with_name(f"{shard.name}-shm")):
