@@ -73,6 +73,9 @@ def test_dagster_accepts_the_shipped_instance_file(instance: dg.DagsterInstance)
     coordinator = instance.run_coordinator
     assert isinstance(coordinator, QueuedRunCoordinator)
     assert coordinator.dequeue_interval_seconds == 1
+    queue = coordinator.get_run_queue_config()
+    waits = queue.max_user_code_failure_retries * queue.user_code_failure_retry_delay
+    assert waits >= 60, "a code server that starts anew under load takes 15 s; a run that waits for it must not fail"
     assert coordinator.dequeue_use_threads
     limits = instance.get_concurrency_config().run_queue_config
     assert limits is not None
