@@ -66,14 +66,14 @@ class Evaluator:
         self._event_types = event_types
         self._clock = clock
         self._slow: dict[str, list[Verdict]] = {}
-        self._slow_at: datetime | None = None
+        self._slow_at: float | None = None  # monotonic: a clock that is put back must not stop the looks
 
     def evaluate_all(self) -> dict[str, list[Verdict]]:
         """Return the verdicts of all lanes, by event type and, of routing lanes, by their key."""
-        now = self._clock.now()
-        if self._slow_at is None or now - self._slow_at >= SLOW_EVERY:
+        now, elapsed = self._clock.now(), self._clock.monotonic()
+        if self._slow_at is None or elapsed - self._slow_at >= SLOW_EVERY.total_seconds():
             self._slow = {name: self._of(name, _SLOW, now) for name in self._event_types}
-            self._slow_at = now
+            self._slow_at = elapsed
         found = {}
         for name, config in self._event_types.items():
             found[name] = [*self._of(name, [LATENCY], now), *self._slow[name]]

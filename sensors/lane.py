@@ -27,7 +27,7 @@ from enrichment_dagster.ports import TICK, BatchHandOver, DispatchPort
 from enrichment_dagster.resources import EnrichmentResource
 from sensors.board import Board, RunCounts
 from sensors.lost import clear_lost_runs
-from sensors.runs import fail_runs, live_runs, runs_since, with_runs
+from sensors.runs import fail_runs, live_runs, runs_of_last_minute, with_runs
 
 _EVERY = {lane.event_type: lane.every for lane in LANES}
 _LATE_TICK = timedelta(seconds=15)  # a sensor whose tick is later than this is stopped, or its daemon is
@@ -126,10 +126,9 @@ class Ticker:
         now = self.clock.now()
         handed_over = self.store.unstarted_batches(list(self.policies), now - _SUBMITTED)
         unknown = sum(batch.run is RunState.UNKNOWN for batch in with_runs(self.instance, handed_over))
-        since = now - timedelta(minutes=1)
-        return RunCounts(
-            live_runs(self.instance, list(_EVERY)) + unknown, runs_since(self.instance, list(_EVERY), since) + unknown
-        )
+        lanes = list(_EVERY)
+        started = runs_of_last_minute(self.instance, lanes, now)
+        return RunCounts(live_runs(self.instance, lanes) + unknown, started + unknown)
 
     def _others(self) -> list[str]:
         return [name for name in self.policies if name != self.lane.event_type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
@@ -19,6 +19,7 @@ LIVE = (
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 )
+_MINUTE = timedelta(minutes=1)
 _STATES = {
     DagsterRunStatus.QUEUED: RunState.QUEUED,
     DagsterRunStatus.NOT_STARTED: RunState.QUEUED,
@@ -34,9 +35,13 @@ def live_runs(instance: DagsterInstance, lanes: Sequence[str]) -> int:
     return instance.get_runs_count(filters)
 
 
-def runs_since(instance: DagsterInstance, lanes: Sequence[str], moment: datetime) -> int:
-    """Return how many batch runs of these lanes were created since then; a day's own run makes batches, not runs."""
-    return instance.get_runs_count(RunsFilter(tags={LANE_TAG: list(lanes)}, created_after=moment))
+def runs_of_last_minute(instance: DagsterInstance, lanes: Sequence[str], now: datetime) -> int:
+    """Return how many batch runs of these lanes were created in the last minute; a day's own run makes none.
+
+    A clock that was put back leaves runs of the future behind: they must not keep the lanes waiting until it is there.
+    """
+    tags = {LANE_TAG: list(lanes)}
+    return instance.get_runs_count(RunsFilter(tags=tags, created_after=now - _MINUTE, created_before=now + _MINUTE))
 
 
 def with_runs(instance: DagsterInstance, batches: Sequence[BatchState]) -> list[BatchState]:

@@ -56,7 +56,7 @@ class CheckReporter:
         told = self._told.get((event_type, verdict.check))
         if told is None or told[0] != _gist(verdict):
             return True
-        silent = self.clock.now() - told[1]
+        silent = abs(self.clock.now() - told[1])  # a clock that was put back makes a verdict look as if from the future
         soon = self.renew_after.get(event_type, RENEW_REPORT)
         return silent >= REPEAT_REPORT or (silent >= soon and self._is_outdated(event_type, told[1]))
 
@@ -77,12 +77,12 @@ class RoutingReporter:
     take: Callable[[], RoutingCounts]
     report: Callable[[RoutingCounts], None]
     clock: Clock
-    _told_at: datetime | None = None
+    _told_at: float | None = None  # monotonic: a clock that is put back must not stop the reports
 
     def step(self) -> bool:
         """Report if it is time; says whether anything was reported."""
-        now = self.clock.now()
-        if self._told_at is not None and now - self._told_at < RENEW_REPORT:
+        now = self.clock.monotonic()
+        if self._told_at is not None and now - self._told_at < RENEW_REPORT.total_seconds():
             return False
         counts = self.take()
         if counts.is_empty:

@@ -31,6 +31,10 @@ class ManualClock:
     def monotonic(self) -> float:
         return 1_000.0 + self._elapsed
 
+    def put_back(self, seconds: float) -> None:
+        """Set the wall clock back, as an administrator or NTP does; monotonic time goes on."""
+        self._start -= timedelta(seconds=seconds)
+
     def advance(self, seconds: float) -> None:
         self._elapsed += seconds
         self._wake()

@@ -91,6 +91,10 @@ def test_what_must_be_noticed_at_once_is_looked_at_each_time_and_the_rest_now_an
         assert [v.check for v in evaluator.evaluate_all()["lead_created"]] == list(CHECKS)
         rig.clock.advance(20)
     assert len(counted) == 2
+    rig.clock.put_back(3_600)
+    rig.clock.advance(120)
+    evaluator.evaluate_all()
+    assert len(counted) == 3, "a clock that is put back does not stop the looks"
     rig.arrive(1)
     rig.clock.advance(61)
     assert not evaluator.evaluate_all()["lead_created"][0].passed

@@ -326,6 +326,16 @@ def test_no_more_than_so_many_runs_are_started_in_a_minute(rig: LaneRig) -> None
     assert rig.request()
 
 
+def test_a_clock_that_was_put_back_stops_no_lane(rig: LaneRig) -> None:
+    """The runs of the minutes before are runs of the future now."""
+    rig.with_policy(max_runs_per_minute=3)
+    for number in range(3):
+        rig.submit(dg.RunRequest(run_key=str(number), tags={LANE_TAG: LANE.event_type}), Status.SUCCESS)
+    rig.clock.put_back(600)
+    rig.arrive(1)
+    assert rig.request()
+
+
 def test_a_replay_of_a_day_does_not_use_up_the_lanes_runs(rig: LaneRig) -> None:
     """A run that replays a day makes batch after batch of its own; new leads must not wait for it."""
     rig.with_policy(max_runs_per_minute=3)

@@ -101,6 +101,14 @@ def test_without_a_materialization_since_nothing_is_told_anew(lane: Lane) -> Non
     assert lane.reporter.step() == 0
 
 
+def test_a_clock_that_is_put_back_stops_no_report(lane: Lane) -> None:
+    lane.reporter.step()
+    lane.clock.put_back(3_600)
+    assert lane.reporter.step() == 2
+    lane.clock.advance(20)
+    assert lane.reporter.step() == 0
+
+
 def test_what_could_not_be_reported_is_reported_next_time(lane: Lane) -> None:
     lane.broken = True
     with pytest.raises(OSError, match="storage is away"):
@@ -213,3 +221,13 @@ def test_without_traffic_nothing_is_reported_and_the_next_lead_at_once() -> None
     routed.clock.advance(20)
     routed.waiting = 1
     assert routed.reporter.step()
+
+
+def test_a_clock_that_is_put_back_does_not_stop_what_is_told_of_routing() -> None:
+    gateway = Routed()
+    gateway.waiting = 1
+    assert gateway.reporter.step()
+    gateway.clock.put_back(3_600)
+    gateway.clock.advance(60)
+    gateway.waiting = 1
+    assert gateway.reporter.step()
