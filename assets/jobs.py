@@ -6,7 +6,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from assets.lanes import LANES, ROUTED, Lane
-from assets.retention import Retention, delete_old_runs
+from assets.retention import Retention, delete_old_reports, delete_old_runs
 from enrichment_dagster.resources import EnrichmentResource
 
 _MAX_RUNTIME_TAG = "dagster/max_runtime"
@@ -60,8 +60,9 @@ def tidy_warehouse(context: dg.OpExecutionContext, enrichment: EnrichmentResourc
 @dg.op(name="delete_old_runs", description="Delete runs that are 48 hours old: Dagster keeps them for ever otherwise.")
 def forget_runs(context: dg.OpExecutionContext) -> None:
     """Keep Dagster's storage bounded; what the runs did stays in the operational store and the warehouse."""
-    deleted = delete_old_runs(context.instance, JOBS, Retention(), datetime.now(UTC))
-    context.log.info("deleted %s runs", deleted)
+    keep, now = Retention(), datetime.now(UTC)
+    context.log.info("deleted %s runs", delete_old_runs(context.instance, JOBS, keep, now))
+    context.log.info("deleted %s reports that had no run", delete_old_reports(context.instance, keep, now))
 
 
 @dg.op(description="Delete notes of what was written to CRMs a week ago: no event comes of it any more.")

@@ -1,16 +1,18 @@
-"""What is kept of runs: Dagster keeps them for ever, some 200 kB each, unless they are deleted."""
+"""What Dagster keeps: it would be for ever, some 200 kB a run and 20 MB a day of what is reported without runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
+from dagster._core.instance.utils import RUNLESS_RUN_ID
 from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from sqlalchemy import delete, func, select
 
 _ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 _DELETED_AT_ONCE = 200
@@ -23,6 +25,7 @@ class Retention:
     of_jobs: timedelta = timedelta(hours=48)
     newest_of_a_job: int = 2_000
     launched_by_people: timedelta = timedelta(days=30)  # materializations and backfills from the UI
+    reported_without_run: timedelta = timedelta(days=30)  # checks, signs of life and what was routed
 
 
 def delete_old_runs(instance: dg.DagsterInstance, jobs: Sequence[str], keep: Retention, now: datetime) -> int:
@@ -67,3 +70,28 @@ def _delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
         shard = Path(storage.path_for_shard(run_id))
         for path in (shard, shard.with_name(f"{shard.name}-wal"), shard.with_name(f"{shard.name}-shm")):
             path.unlink(missing_ok=True)
+
+
+def delete_old_reports(instance: dg.DagsterInstance, keep: Retention, now: datetime) -> int:
+    """Delete what was reported without a run and is old; returns how many check results and materializations.
+
+    The newest materialization of an asset or a partition stays: Dagster's pages say by it what has been there.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return 0
+    until = (now - keep.reported_without_run).astimezone(UTC).replace(tzinfo=None)
+    events, checks = SqlEventLogStorageTable, AssetCheckExecutionsTable
+    old = (events.c.run_id == RUNLESS_RUN_ID) & (events.c.timestamp < until)
+    made = events.c.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value
+    newest = select(func.max(events.c.id)).where(made).group_by(events.c.asset_key, events.c.partition)
+    outdated = select(events.c.id).where(old, made, events.c.id.not_in(newest))
+    with storage.index_connection() as connection:
+        connection.execute(delete(checks).where(checks.c.run_id == RUNLESS_RUN_ID, checks.c.create_timestamp < until))
+        told = events.c.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION.value
+        deleted = connection.execute(delete(events).where(old, told)).rowcount
+        deleted += connection.execute(delete(events).where(events.c.id.in_(outdated))).rowcount
+    if isinstance(storage, SqliteEventLogStorage):  # there, a second copy of them is kept like a run's log
+        with storage.run_connection(RUNLESS_RUN_ID) as connection:
+            connection.execute(delete(events).where(old))
+    return int(deleted)

@@ -20,7 +20,7 @@ _ASSETS = {
 
 
 def _told(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict's numbers; of no samples nothing but that: Dagster keeps every evaluation for ever."""
+    """Return a verdict's numbers; of no samples nothing but that: each evaluation is kept for a month."""
     return dict(verdict.numbers) if verdict.numbers.get("samples") else {"samples": 0}
 
 

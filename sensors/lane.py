@@ -33,7 +33,7 @@ _EVERY = {lane.event_type: lane.every for lane in LANES}
 _LATE_TICK = timedelta(seconds=15)  # a sensor whose tick is later than this is stopped, or its daemon is
 _SUBMITTED = timedelta(minutes=1)  # Dagster shows a run within seconds after its tick has asked for it
 _LOST_RUNS_SECONDS = 5.0
-_SPARE = timedelta(seconds=150)  # before a freshness window ends; Dagster keeps each sign of life for ever
+_SPARE = timedelta(seconds=150)  # before a freshness window ends; each sign of life is kept for a month
 _SHARED = 0.8  # of the pause between two looks of one tick: for so long another one's look will do
 _opening = Lock()
 

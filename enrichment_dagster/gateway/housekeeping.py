@@ -17,7 +17,7 @@ from enrichment_dagster.monitoring.checks import DEAD_DAEMON, Verdict
 PUMP_SECONDS = 1.0
 CHECK_SECONDS = 20.0
 REPEAT_REPORT = timedelta(minutes=10)
-"""A verdict that does not change is reported this often: Dagster keeps every evaluation for ever."""
+"""A verdict that does not change is reported this often: each evaluation takes 3 kB in Dagster for a month."""
 
 RENEW_REPORT = timedelta(minutes=1)
 """Dagster shows a check's result until its asset is materialized again; it is told anew at most this often."""

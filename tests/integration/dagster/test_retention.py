@@ -8,11 +8,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.events import StepMaterializationData
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.runs.schema import RunsTable
+from sqlalchemy import Connection, Table, func, select
 from support.dagster_lane import LANE, LaneRig, Status
 
 from assets.jobs import JOBS
-from assets.retention import Retention, delete_old_runs
+from assets.retention import Retention, delete_old_reports, delete_old_runs
 from enrichment_dagster.definitions import defs
 
 NOW = datetime.now(UTC)
@@ -89,6 +91,42 @@ def test_the_newest_materialization_survives_the_deletion_of_its_run(rig: LaneRi
     _work(rig.instance, run)
     delete_old_runs(rig.instance, JOBS, Retention(), NOW)
     assert rig.instance.get_asset_keys() == [dg.AssetKey(LANE.asset)]
+
+
+# --- what is reported without a run ----------------------------------------------------------------------------------
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _rows(instance: dg.DagsterInstance) -> tuple[int, int, int]:
+    storage = instance.event_log_storage
+    with storage.run_connection("") as connection:  # type: ignore[attr-defined]
+        second_copy = _count(connection, SqlEventLogStorageTable)
+    with storage.index_connection() as connection:  # type: ignore[attr-defined]
+        events = _count(connection, SqlEventLogStorageTable)
+        return events, second_copy, _count(connection, AssetCheckExecutionsTable)
+
+
+def test_reports_without_a_run_are_deleted_after_a_month_but_for_the_newest(rig: LaneRig, make_run) -> None:
+    """A day's partition stays materialized; what runs reported goes with the runs and is not touched here."""
+    _work(rig.instance, make_run())
+    told = dg.AssetCheckEvaluation(asset_key=dg.AssetKey(LANE.asset), check_name="latency_target", passed=True)
+    for day in ("2026-09-20", "2026-09-21"):
+        for _ in range(3):
+            beat = dg.AssetMaterialization(LANE.asset, partition=day, metadata={"heartbeat": True})
+            rig.instance.report_runless_asset_event(beat)
+            rig.instance.report_runless_asset_event(told)
+    before = _rows(rig.instance)
+    now = datetime.now(UTC)
+    assert delete_old_reports(rig.instance, Retention(), now + timedelta(days=29)) == 0
+    assert _rows(rig.instance) == before
+    assert delete_old_reports(rig.instance, Retention(), now + timedelta(days=31)) == 6 + 4
+    assert _rows(rig.instance) == (before[0] - 10, 0, 0)
+    key = dg.AssetKey(LANE.asset)
+    assert rig.instance.get_materialized_partitions(key) == {"2026-09-20", "2026-09-21"}
+    assert rig.instance.get_latest_materialization_event(key) is not None
 
 
 # --- a week ----------------------------------------------------------------------------------------------------------
