@@ -25,6 +25,7 @@ NOT_RUN = {
     "make demo": "the demo that all commands run against is the recipe of this target",
     "make test": "it is what runs this",
     "source .venv/bin/activate": "prepares the reader's shell; here the environment of the commands does",
+    'export DAGSTER_HOME="$ENRICHMENT_HOME/dagster" DAGSTER_GRPC_MAX_WORKERS=20': "a second Dagster beside the demo's",
     "enrichment doctor --online": "needs real keys; both commands have tests of their own",
 }
 """First lines of blocks that are not run, each with its reason."""
