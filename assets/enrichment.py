@@ -7,10 +7,7 @@ from pydantic import Field
 
 from assets.lanes import OWNER, Lane
 from assets.metadata import batch_metadata
-from assets.repeated import repeat_verdicts
-from enrichment_dagster.clock import SystemClock
 from enrichment_dagster.resources import EnrichmentResource
-from enrichment_dagster.verdicts import CHECKS
 
 DAY = dg.DailyPartitionsDefinition(start_date="2026-11-01", end_offset=1)
 """Days (UTC) of receipt; ``end_offset`` gives the running day a key."""
@@ -85,7 +82,6 @@ def enrichment_asset(lane: Lane) -> dg.AssetsDefinition:
         if config.batch_id and not (report.outcomes or report.deferred):
             context.log.info("nothing to do: batch %s is finished, or another run has it in hand", config.batch_id)
         enrichment.dispatch().beat(f"fresh:{lane.event_type}")  # the idle heartbeat counts from here
-        repeat_verdicts(context, lane.asset, CHECKS, SystemClock().now())
         return dg.MaterializeResult(metadata=batch_metadata(report))
 
     return _asset

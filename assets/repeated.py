@@ -13,23 +13,31 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from assets.lanes import LANES
+from enrichment_dagster.verdicts import CHECKS, WRITEBACK, WRITEBACK_CHECKS
+
 EVALUATED_AT = "evaluated_at"
 
 MAX_AGE = timedelta(minutes=15)
 """Older verdicts are not repeated: the gateway reports each at least every ten minutes, or it is down."""
 
 
-def repeat_verdicts(context: dg.AssetExecutionContext, asset: str, checks: Iterable[str], now: datetime) -> None:
-    """Report the last verdict of each check once more, as part of this run; with when it was found.
+def repeat_verdicts(context: dg.AssetExecutionContext, now: datetime) -> None:
+    """Report the last verdict of the checks of this run's assets once more, with when it was found.
 
     Nothing is evaluated here: the last verdict is seconds or minutes old and speaks of the last hour or day.
     """
-    keys = [dg.AssetCheckKey(dg.AssetKey(asset), check) for check in checks]
+    keys = _keys(WRITEBACK, WRITEBACK_CHECKS)
+    keys += [key for lane in LANES if lane.job == context.job_name for key in _keys(lane.asset, CHECKS)]
     found = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     for key in keys:
         again = _again(found.get(key), now)
         if again is not None:
             context.log_event(again)
+
+
+def _keys(asset: str, checks: Iterable[str]) -> list[dg.AssetCheckKey]:
+    return [dg.AssetCheckKey(dg.AssetKey(asset), check) for check in checks]
 
 
 def _again(record: AssetCheckExecutionRecord | None, now: datetime) -> dg.AssetCheckEvaluation | None:
