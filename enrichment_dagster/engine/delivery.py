@@ -37,6 +37,10 @@ _LEASE_SECONDS = 60.0
 _FIRST_RETRY_SECONDS = 5.0
 _LONGEST_RETRY_SECONDS = 900.0
 
+_TOLD_CHARACTERS = 200  # as long as the store takes
+
+Plans = Mapping[RecordRef, tuple[OutboxEntry, WritePlan]]
+
 _log = structlog.get_logger(__name__)
 
 
@@ -105,9 +109,7 @@ class Deliverer:
             self._retry(entry, reason, retry_after_seconds) for entry in entries if entry.outbox_id not in settled
         )
 
-    async def _plan(
-        self, crm: Crm, entries: Sequence[OutboxEntry], step: _Step
-    ) -> dict[RecordRef, tuple[OutboxEntry, WritePlan]]:
+    async def _plan(self, crm: Crm, entries: Sequence[OutboxEntry], step: _Step) -> Plans:
         """Compare what is owed with the records as they are now."""
         linked = await with_companies(crm, entries, self._mapper)
         entries = linked.entries
@@ -132,23 +134,31 @@ class Deliverer:
                 step.done.append(WriteRecord(entry, "already_there", self._clock.now(), kept=plan.kept))
         return plans
 
-    async def _write(self, crm: Crm, plans: Mapping[RecordRef, tuple[OutboxEntry, WritePlan]], step: _Step) -> None:
-        if not plans:
-            return
+    async def _write(self, crm: Crm, plans: Plans, step: _Step) -> None:
+        """Write what is planned; what a CRM does not take of a record is left out, and the rest written."""
+        while plans:
+            plans = await self._write_once(crm, plans, step)
+
+    async def _write_once(self, crm: Crm, plans: Plans, step: _Step) -> Plans:
+        """Write, and return smaller plans for the records that were refused for some of their properties."""
         results = await crm.write([RecordUpdate(ref, plan.to_write) for ref, (_, plan) in plans.items()])
         now = self._clock.now()
+        smaller: dict[RecordRef, tuple[OutboxEntry, WritePlan]] = {}
         for ref, (entry, plan) in plans.items():
             failure = results[ref]
             if failure is None:
                 step.done.append(WriteRecord(entry, "written", now, written=plan.to_write, kept=plan.kept))
+            elif (rest := _without_refused(plan, failure)) is not None:
+                smaller[ref] = (entry, rest)
             else:
                 self._failed(entry, failure, step)
+        return smaller
 
     def _failed(self, entry: OutboxEntry, failure: CrmFailure, step: _Step) -> None:
         if failure.transient:
             step.retries.append(self._retry(entry, failure.reason, None))
         else:
-            step.done.append(self._rejected(entry, failure.reason))
+            step.done.append(self._rejected(entry, _told(failure)))
 
     def _rejected(self, entry: OutboxEntry, reason: str) -> WriteRecord:
         return WriteRecord(entry, "rejected", self._clock.now(), reason=reason)
@@ -159,6 +169,21 @@ class Deliverer:
         )
         asked = min(retry_after_seconds or 0.0, _LONGEST_RETRY_SECONDS)
         return DeliveryRetry(entry, reason, self._clock.now() + timedelta(seconds=max(seconds, asked)))
+
+
+def _without_refused(plan: WritePlan, failure: CrmFailure) -> WritePlan | None:
+    """Return the plan without what the CRM does not take; None where it names nothing, or nothing would be left."""
+    refused = failure.properties & plan.to_write.keys()
+    if failure.transient or not refused or len(refused) == len(plan.to_write):
+        return None
+    rest = {name: value for name, value in plan.to_write.items() if name not in refused}
+    return WritePlan(rest, {**plan.kept, **dict.fromkeys(refused, f"refused: {_told(failure)}")})
+
+
+def _told(failure: CrmFailure) -> str:
+    """Return the reason, and what the CRM says of it where the reason alone helps nobody."""
+    says_more = failure.detail and failure.reason != "not_found"
+    return f"{failure.reason}: {failure.detail}"[:_TOLD_CHARACTERS] if says_more else failure.reason
 
 
 def _by_kind(entries: Sequence[OutboxEntry]) -> dict[tuple[str, str], list[OutboxEntry]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from enrichment_dagster.clock import Clock
@@ -27,6 +28,7 @@ from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate, Search
 
 _ID = re.compile(r"[0-9]{1,20}")
 LIMITS = Limits(PATHS, lambda text: _ID.fullmatch(text) is not None, batch=100)
+_ADDRESS = "email"
 _NOT_FOUND = CrmFailure("not_found", transient=False)
 
 
@@ -76,6 +78,7 @@ class HubSpotCrm:
         plain = [RecordUpdate(u.ref, _without_link(u)) for u in updates if _without_link(u) or not u.properties]
         links = [RecordUpdate(u.ref, u.properties) for u in updates if HUBSPOT_COMPANY in u.properties]
         results = await write_all(plain, LIMITS, self._write_batch)
+        results.update({u.ref: _of_address(u, failure) for u in plain if (failure := results[u.ref]) is not None})
         good = [update for update in links if results.get(update.ref) is None]
         try:
             return {**results, **await write_all(good, LIMITS, self._associate)}
@@ -134,7 +137,8 @@ class HubSpotCrm:
         results: Results = {}
         for update in updates:
             try:
-                results[update.ref] = await associate(self._calls, update.ref, update.properties[HUBSPOT_COMPANY])
+                failure = await associate(self._calls, update.ref, update.properties[HUBSPOT_COMPANY])
+                results[update.ref] = failure and replace(failure, properties=frozenset({HUBSPOT_COMPANY}))
             except CrmError as error:
                 if not results:
                     raise
@@ -150,6 +154,14 @@ def _own(properties: Sequence[str]) -> list[str]:
 
 def _without_link(update: RecordUpdate) -> Mapping[str, Any]:
     return {name: value for name, value in update.properties.items() if name != HUBSPOT_COMPANY}
+
+
+def _of_address(update: RecordUpdate, failure: CrmFailure) -> CrmFailure:
+    """Say what a conflict is about, which HubSpot does not: no two contacts have one address."""
+    contact_has_address = update.ref.object_type == "contact" and _ADDRESS in update.properties
+    if failure.reason == "conflict" and not failure.properties and contact_has_address:
+        return replace(failure, properties=frozenset({_ADDRESS}))
+    return failure
 
 
 def _input(update: RecordUpdate) -> Mapping[str, Any]:

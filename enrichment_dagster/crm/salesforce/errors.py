@@ -48,6 +48,7 @@ _CODES: Mapping[str, tuple[str, bool]] = {
 _REJECTED = ("rejected", False)
 _DAILY_WAIT_SECONDS = 3_600.0  # the limit counts the last 24 hours, so that some of it comes back every hour
 _BAD_REQUEST = 400
+_OWN_RULE = "FIELD_CUSTOM_VALIDATION_EXCEPTION"  # a validation rule of the account
 _NO_SUCH_COLUMN = re.compile(r"No such column '([A-Za-z0-9_]+)' on sobject")
 
 
@@ -59,10 +60,24 @@ def code_of(reply: Reply) -> str:
 
 def failure_of(errors: Any, client: RemoteClient) -> CrmFailure:
     """Return what a collection's result says of one record: ``errors`` is ``[{statusCode, message, fields}]``."""
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    told = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    first = told[0] if told else {}
     code = str(first.get("statusCode") or first.get("errorCode") or "")
     reason, transient = _CODES.get(code, _REJECTED)
-    return CrmFailure(reason, transient, client.show(f"{code}: {first.get('message') or ''}"))
+    fields = frozenset(name for error in told for name in _fields(error))
+    return CrmFailure(reason, transient, client.show(f"{code}: {_words(first, code)}"), fields)
+
+
+def _fields(error: Mapping[str, Any]) -> list[str]:
+    listed = error.get("fields")
+    named = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    return named or _NO_SUCH_COLUMN.findall(str(error.get("message")))
+
+
+def _words(error: Mapping[str, Any], code: str) -> str:
+    """Return what an error says without the value that it is about; an administrator's own message as it is."""
+    fields = _fields(error)
+    return ", ".join(fields) if fields and code != _OWN_RULE else str(error.get("message") or "")
 
 
 def refused(reply: Reply, client: RemoteClient) -> CrmError | BatchRefusedError:

@@ -89,6 +89,16 @@ async def test_one_bad_record_does_not_lose_the_others(crm, config, create):
 
 
 @every_crm
+async def test_the_property_that_a_record_is_refused_for_is_named(crm, config, create):
+    """So that a delivery can leave it out and write the rest."""
+    title, city = config.mapping["title"], config.mapping["city"]
+    for update in ({title: "x" * 70_000, city: "Rome"}, {"Nope__c": "x", city: "Rome"}):
+        [failure] = (await crm.write([RecordUpdate(create(), update)])).values()
+        assert (failure.reason, failure.properties) == ("validation", update.keys() - {city})
+        assert "xxxx" not in failure.detail
+
+
+@every_crm
 async def test_a_record_that_does_not_exist(crm, config, create):
     there = create()
     number = "99999999" if crm.system == "hubspot" else "00Q5g00000zzzzz"

@@ -123,6 +123,23 @@ async def test_a_batch_in_which_all_is_wrong_does_not_burn_the_limit(hubspot, ve
     assert {f.transient for f in results.values() if f.reason == "batch_refused"} == {True}
 
 
+@pytest.mark.parametrize(("kind", "named"), [("contact", {"email"}), ("company", set())])
+async def test_a_conflict_of_contacts_is_one_of_addresses(hubspot, vendor, kind, named):
+    """Another contact has the address: title and status are this one's all the same."""
+    error = {"category": "CONFLICT", "message": "Contact already exists", "context": {"objectWriteTraceId": ["1"]}}
+    vendor.answer(reply(207, {"results": [], "numErrors": 1, "errors": [error]}))
+    record = RecordRef("hubspot", kind, "1")
+    failure = (await hubspot.write([RecordUpdate(record, {"email": "a@b.example", "jobtitle": "x"})]))[record]
+    assert (failure.reason, failure.properties) == ("conflict", named)
+
+
+async def test_a_company_that_can_not_be_associated_is_no_fault_of_the_fields(hubspot, vendor):
+    gone = {"status": "error", "category": "OBJECT_NOT_FOUND", "message": "no such company"}
+    vendor.answer(reply(200, {"results": [{"id": "1"}]}), reply(404, gone))
+    failure = (await hubspot.write([RecordUpdate(ref(1), {"jobtitle": "x", "@company": "9"})]))[ref(1)]
+    assert (failure.reason, failure.properties) == ("not_found", {"@company"})
+
+
 async def test_batches_hold_a_hundred_and_a_record_once(hubspot, vendor):
     vendor.answer(reply(200, {"results": []}))
     await hubspot.read([ref(n) for n in range(250)] + [ref(1)], ["email"])

@@ -175,6 +175,25 @@ async def test_results_per_record(salesforce, vendor):
     assert told_of == [*codes.values(), ("rejected", False), None, ("unconfirmed", True)]
 
 
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (
+            {"statusCode": "STRING_TOO_LONG", "message": "Title: data value too large: Chief", "fields": ["Title"]},
+            "STRING_TOO_LONG: Title",
+        ),
+        (
+            {"statusCode": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "message": "In English", "fields": ["Title"]},
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION: In English",
+        ),
+    ],
+)
+async def test_the_fields_that_a_record_is_refused_for_are_named_without_values(salesforce, vendor, error, detail):
+    vendor.answer(TOKEN, reply(200, [{"success": False, "errors": [error, {**error, "fields": ["City"]}]}]))
+    failure = (await salesforce.write([RecordUpdate(ref(1), {"Title": "Chief", "City": "x", "Phone": "1"})]))[ref(1)]
+    assert (failure.properties, failure.detail) == ({"Title", "City"}, detail)
+
+
 async def test_a_locked_row_of_a_whole_call_is_transient(salesforce, vendor):
     vendor.answer(TOKEN, reply(400, sample("salesforce-rest-error")))
     error = await failure(salesforce.write([RecordUpdate(ref(n), {"A": 1}) for n in range(5)]))

@@ -138,6 +138,26 @@ class TestTrouble:
         assert [retry.reason for retry in work.retries] == ["locked"]
         assert {item.reason for item in work.done if item.status == "rejected"} == {"validation", "not_found"}
 
+    async def test_a_property_that_is_refused_does_not_cost_the_others(self, deliver, crm, work):
+        entry, other = owed(fill={"p_title": "CTO", "p_phone": "+1", "p_city": "Rome"}), owed(2)
+        crm.records = {entry.ref: {}, other.ref: {}}
+        crm.refused_properties = {"p_phone", "p_city"}
+        await deliver(entry, other)
+        assert crm.records[entry.ref] == {"p_title": "CTO", "status": "partial"}
+        assert statuses(work) == {"1": "written", "2": "written"}
+        told = next(item for item in work.done if item.entry is entry)
+        assert told.written == {"p_title": "CTO", "status": "partial"}
+        assert told.kept == {
+            "p_city": "refused: validation: TOO_LONG p_city",
+            "p_phone": "refused: validation: TOO_LONG p_phone",
+        }
+
+    async def test_a_record_of_which_nothing_is_taken_is_rejected_with_what_the_crm_says(self, deliver, crm, work):
+        crm.records[owed().ref] = {}
+        crm.refused_properties = {"p_title", "status"}
+        await deliver(owed())
+        assert [(item.status, item.reason) for item in work.done] == [("rejected", "validation: TOO_LONG status")]
+
     async def test_one_crm_that_is_down_does_not_hold_up_another(self, work, crm, clock):
         other = ScriptedCrm("salesforce")
         mapper = PlainMapper(kinds=(("hubspot", "contact"), ("salesforce", "lead")))
