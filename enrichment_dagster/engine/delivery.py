@@ -33,7 +33,9 @@ from enrichment_dagster.ports import (
 )
 
 _CLAIM = 500
+_SMALLEST_CLAIM = 20  # of a CRM that is too slow for more
 _LEASE_SECONDS = 60.0
+_PATIENCE_SECONDS = 40.0  # for all calls of a claim: nothing of it may be on its way when others can claim it
 _FIRST_RETRY_SECONDS = 5.0
 _LONGEST_RETRY_SECONDS = 900.0
 
@@ -59,6 +61,7 @@ class _Step:
 
     done: list[WriteRecord] = field(default_factory=list)
     retries: list[DeliveryRetry] = field(default_factory=list)
+    out_of_time: bool = False
 
 
 class Deliverer:
@@ -72,17 +75,19 @@ class Deliverer:
         self._mapper = mapper
         self._clock = clock
         self._rng = rng
+        self._most = _CLAIM
 
     async def deliver(self, owner: str, work_ids: Sequence[str] | None = None) -> DeliveryReport:
         """Deliver what is due, all of it or that of some work only, until nothing more can be claimed."""
         report = DeliveryReport()
         while entries := await self._work.claim_deliveries(
-            owner, work_ids=work_ids, limit=_CLAIM, lease_seconds=_LEASE_SECONDS
+            owner, work_ids=work_ids, limit=self._most, lease_seconds=_LEASE_SECONDS
         ):
             step = _Step()
             async with asyncio.TaskGroup() as group:
                 for kind, same in _by_kind(entries).items():
                     group.create_task(self._deliver_to(kind[0], same, step))
+            self._most = max(self._most // 4, _SMALLEST_CLAIM) if step.out_of_time else min(self._most * 2, _CLAIM)
             await self._work.record_deliveries(owner, step.done, step.retries)
             _count(report, step)
         return report
@@ -93,8 +98,12 @@ class Deliverer:
             step.done.extend(self._rejected(entry, "crm_not_configured") for entry in entries)
             return
         try:
-            plans = await self._plan(crm, entries, step)
-            await self._write(crm, plans, step)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                plans = await self._plan(crm, entries, step)
+                await self._write(crm, plans, step)
+        except TimeoutError:  # what was written by then is found in place the next time
+            step.out_of_time = True
+            self._put_off(entries, step, "timeout", None)
         except CrmError as error:
             self._put_off(entries, step, error.reason, error.retry_after_seconds)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not keep other CRMs' deliveries from their record

@@ -204,6 +204,7 @@ class ScriptedCrm:
     refused_properties: set[str] = field(default_factory=set)  # one is named at a time, as Salesforce does
     down: Exception | None = None
     down_for_writes: Exception | None = None
+    hangs_in_writes: bool = False
     down_for_searches: Exception | None = None
     clock: ManualClock | None = None
     read_seconds: float = 0.0
@@ -241,7 +242,7 @@ class ScriptedCrm:
         return {value: records for value, records in found.items() if records}
 
     async def write(self, updates: Sequence[RecordUpdate]) -> Mapping[RecordRef, CrmFailure | None]:
-        await asyncio.sleep(0)
+        await asyncio.sleep(60 if self.hangs_in_writes else 0)
         if self.down_for_writes:
             raise self.down_for_writes
         results = {update.ref: self.write_failures.get(update.ref) or self._refusal(update) for update in updates}

@@ -11,6 +11,7 @@ from support.clock import ManualClock
 from support.ports import NotingWorkStore, PlainMapper, ScriptedCrm
 
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.engine import delivery
 from enrichment_dagster.engine.delivery import Deliverer
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import CrmFailure
@@ -157,6 +158,29 @@ class TestTrouble:
         crm.refused_properties = {"p_title", "status"}
         await deliver(owed())
         assert [(item.status, item.reason) for item in work.done] == [("rejected", "validation: TOO_LONG status")]
+
+    async def test_a_crm_that_is_too_slow_is_left_before_others_may_claim(self, deliver, crm, work, monkeypatch):
+        """A late write would come after the next write to the record, and undo it."""
+        monkeypatch.setattr(delivery, "_PATIENCE_SECONDS", 0.05)
+        crm.records = {owed(number).ref: {} for number in (1, 2)}
+        crm.hangs_in_writes = True
+        report = await deliver(owed(1), owed(2))
+        assert (report.put_off, crm.written) == ({"timeout": 2}, [])
+        work.retries.clear()
+        crm.hangs_in_writes = False
+        await deliver()
+        assert statuses(work) == {"1": "written", "2": "written"}
+
+    async def test_a_slow_crm_gets_less_at_a_time_until_it_is_quick_again(self, deliver, crm, work, monkeypatch):
+        monkeypatch.setattr(delivery, "_PATIENCE_SECONDS", 0.05)
+        crm.hangs_in_writes = True
+        crm.records = {owed(number).ref: {} for number in range(300)}
+        await deliver(*(owed(number) for number in range(300)))
+        work.retries.clear()
+        crm.hangs_in_writes = False
+        await deliver()
+        assert len(work.done) == 300
+        assert [len(refs) for refs, _ in crm.reads] == [300, 125, 175]
 
     async def test_one_crm_that_is_down_does_not_hold_up_another(self, work, crm, clock):
         other = ScriptedCrm("salesforce")
