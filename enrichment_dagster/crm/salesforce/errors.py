@@ -14,9 +14,13 @@ from enrichment_dagster.errors import CrmError
 from enrichment_dagster.http import RemoteClient, Reply
 from enrichment_dagster.ports import CrmFailure
 
+_LOCKED = "UNABLE_TO_LOCK_ROW"
 _CODES: Mapping[str, tuple[str, bool]] = {
-    "UNABLE_TO_LOCK_ROW": ("locked", True),
+    _LOCKED: ("locked", True),
     "SERVER_UNAVAILABLE": ("unavailable", True),
+    "UNKNOWN_EXCEPTION": ("server_error", True),
+    "QUERY_TIMEOUT": ("timeout", True),
+    "REQUEST_RUNNING_TOO_LONG": ("timeout", True),
     "REQUEST_LIMIT_EXCEEDED": ("daily_limit", True),
     "NOT_FOUND": ("not_found", False),
     "ENTITY_IS_DELETED": ("not_found", False),
@@ -63,7 +67,9 @@ def failure_of(errors: Any, client: RemoteClient) -> CrmFailure:
     told = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
     first = told[0] if told else {}
     code = str(first.get("statusCode") or first.get("errorCode") or "")
-    reason, transient = _CODES.get(code, _REJECTED)
+    # A trigger that finds a row locked ends with a code of its own and tells the cause in its message.
+    locked = _LOCKED if _LOCKED in str(first.get("message")) else ""
+    reason, transient = _CODES.get(locked or code, _REJECTED)
     fields = frozenset(name for error in told for name in _fields(error))
     return CrmFailure(reason, transient, client.show(f"{code}: {_words(first, code)}"), fields)
 

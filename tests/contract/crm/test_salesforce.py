@@ -105,6 +105,12 @@ async def test_an_ended_session_is_renewed_once(salesforce, vendor):
     assert [seen.path == TOKEN_PATH for seen in vendor.requests] == [True, False, True, False]
 
 
+async def test_a_session_is_renewed_whatever_the_401_says(salesforce, vendor):
+    """Otherwise the process would be locked out until it is started anew."""
+    vendor.answer(TOKEN, reply(401, b"<html>", "text/html"), TOKEN, NO_ROWS)
+    assert (await salesforce.read([DANA], ["Email"]))[DANA] == CrmFailure("not_found", transient=False)
+
+
 async def test_a_session_that_ends_again_is_an_error(salesforce, vendor):
     vendor.answer(TOKEN, ENDED, TOKEN, ENDED)
     error = await failure(salesforce.read([DANA], ["Email"]))
@@ -167,8 +173,13 @@ async def test_results_per_record(salesforce, vendor):
         "STRING_TOO_LONG": ("validation", False),
         "CANNOT_UPDATE_CONVERTED_LEAD": ("converted", False),
         "SOMETHING_NEW": ("rejected", False),
+        "UNKNOWN_EXCEPTION": ("server_error", True),
     }
     rows = [{"success": False, "errors": [{"statusCode": code, "message": "m", "fields": []}]} for code in codes]
+    trigger = "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"
+    for message, meaning in (("AfterUpdate: UNABLE_TO_LOCK_ROW, unable", ("locked", True)), ("m", ("rejected", False))):
+        rows.append({"success": False, "errors": [{"statusCode": trigger, "message": message, "fields": []}]})
+        codes[f"{trigger} {message}"] = meaning
     vendor.answer(TOKEN, reply(200, [*rows, {"success": False}, {"id": "x", "success": True}, "odd"]))
     results = await salesforce.write([RecordUpdate(ref(n), {"A": 1}) for n in range(len(codes) + 3)])
     told_of = [None if f is None else (f.reason, f.transient) for f in results.values()]
