@@ -91,6 +91,25 @@ async def test_a_207_of_a_read(hubspot, vendor):
     assert results[OTHER] == CrmFailure("not_found", transient=False, detail="gone")
 
 
+async def test_a_record_that_was_merged_away_is_read_as_what_it_became(hubspot, vendor):
+    """Its old id is what the webhook said; HubSpot answers under the new one."""
+    became = {"id": "900", "properties": {"email": "dana@b.example", "jobtitle": "typed by a person"}}
+    unknown = {"category": "OBJECT_NOT_FOUND", "message": "gone", "context": {"ids": ["3"]}}
+
+    def serve(writer):
+        asked = [item["id"] for item in vendor.requests[-1].json["inputs"]]
+        held = {"1": {"id": "1", "properties": {"email": "a@b.example"}}, "2": became}
+        results = [held[record_id] for record_id in asked if record_id in held]
+        errors = [unknown] if "3" in asked else []
+        return reply(207 if errors else 200, {"results": results, "errors": errors})(writer)
+
+    vendor.answer(serve)
+    results = await hubspot.read([ref(1), ref(2), ref(3)], ["email", "jobtitle"])
+    assert results[ref(2)] == CrmRecord(ref(2), became["properties"])
+    assert results[ref(1)].properties["email"] == "a@b.example"
+    assert results[ref(3)].reason == "not_found"
+
+
 async def test_an_unknown_property_fails_its_records_only(hubspot, vendor):
     vendor.answer(
         reply(400, sample("hubspot-error-validation")), reply(200, {"results": [{"id": str(n)} for n in range(1, 10)]})
