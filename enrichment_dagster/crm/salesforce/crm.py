@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from enrichment_dagster.crm.batches import Limits, Results, read_all, write_all
+from enrichment_dagster.crm.batches import BatchRefusedError, Limits, Results, read_all, write_all
 from enrichment_dagster.crm.matching import matched
-from enrichment_dagster.crm.salesforce.errors import failure_of, refused
+from enrichment_dagster.crm.salesforce.errors import INVALID_ID, failure_of, refused
 from enrichment_dagster.crm.salesforce.ids import is_field, is_id, short_id
 from enrichment_dagster.crm.salesforce.session import SalesforceSession
 from enrichment_dagster.crm.salesforce.soql import MAX_QUERY, TYPES, by_ids, searches
@@ -81,7 +81,13 @@ class SalesforceCrm:
     async def _read_batch(
         self, refs: Sequence[RecordRef], fields: Sequence[str]
     ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
-        found = {short_id(str(row.get("Id"))): row for row in await self._rows(by_ids(refs, fields))}
+        try:
+            rows = await self._rows(by_ids(refs, fields))
+        except CrmError as error:
+            if error.reason != INVALID_ID:
+                raise
+            raise BatchRefusedError(CrmFailure(INVALID_ID, transient=False, detail=error.detail)) from None
+        found = {short_id(str(row.get("Id"))): row for row in rows}
         return {ref: _record(ref, found.get(short_id(ref.record_id))) for ref in refs}
 
     async def _rows(self, query: str) -> list[Mapping[str, Any]]:

@@ -14,6 +14,7 @@ from enrichment_dagster.errors import CrmError
 from enrichment_dagster.http import RemoteClient, Reply
 from enrichment_dagster.ports import CrmFailure
 
+INVALID_ID = "invalid_id"
 _LOCKED = "UNABLE_TO_LOCK_ROW"
 _CODES: Mapping[str, tuple[str, bool]] = {
     _LOCKED: ("locked", True),
@@ -25,7 +26,8 @@ _CODES: Mapping[str, tuple[str, bool]] = {
     "NOT_FOUND": ("not_found", False),
     "ENTITY_IS_DELETED": ("not_found", False),
     "INVALID_CROSS_REFERENCE_KEY": ("not_found", False),
-    "MALFORMED_ID": ("invalid_id", False),
+    "MALFORMED_ID": (INVALID_ID, False),
+    "INVALID_QUERY_FILTER_OPERATOR": (INVALID_ID, False),  # "invalid ID field": of queries by id
     "CANNOT_UPDATE_CONVERTED_LEAD": ("converted", False),
     "DUPLICATES_DETECTED": ("conflict", False),
     "DUPLICATE_VALUE": ("conflict", False),

@@ -220,6 +220,28 @@ async def test_an_unknown_field_fails_its_records_only(salesforce, vendor):
     assert results[ref(2)] is None
 
 
+async def test_an_id_that_salesforce_does_not_take_fails_alone(salesforce, vendor):
+    """It comes with a webhook, in a batch with everybody else's records."""
+    bad, good = "00Q5g0000000077", [ref(n) for n in range(60) if n != 77]
+
+    def serve(writer):
+        query = vendor.requests[-1].query.get("q", "")
+        if vendor.requests[-1].path == TOKEN_PATH:
+            return TOKEN(writer)
+        if bad in query:
+            refusal = {"message": f"invalid ID field: {bad}", "errorCode": "INVALID_QUERY_FILTER_OPERATOR"}
+            return reply(400, [refusal])(writer)
+        rows = [{"Id": one.record_id, "Email": "a@b.example"} for one in good if one.record_id in query]
+        return reply(200, {"done": True, "records": rows})(writer)
+
+    vendor.answer(serve)
+    poison = RecordRef("salesforce", "lead", bad)
+    results = await salesforce.read([*good[:20], poison, *good[20:]], ["Email"])
+    assert (results[poison].reason, results[poison].transient) == ("invalid_id", False)
+    assert all(isinstance(results[one], CrmRecord) for one in good)
+    assert len(vendor.requests) <= 15
+
+
 async def test_the_daily_limit_stops_all(salesforce, vendor):
     vendor.answer(TOKEN, reply(403, [{"message": "Limit", "errorCode": "REQUEST_LIMIT_EXCEEDED"}]))
     error = await failure(salesforce.read([DANA], ["Email"]))
