@@ -6,9 +6,11 @@ a contact or opportunity is a field like any other, ``AccountId``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import structlog
 
 from enrichment_dagster.crm.batches import BatchRefusedError, Limits, Results, read_all, write_all
 from enrichment_dagster.crm.matching import matched
@@ -26,6 +28,10 @@ LIMITS = Limits(TYPES, is_id, batch=200, identity=short_id)
 _ID_ON_WIRE = 24  # %27, fifteen characters, %27%2C
 _MAX_PAGES = 50
 _OK = 200
+Queries = Callable[[Sequence[str]], Iterable[str]]
+"""Makes the queries that ask for some fields."""
+
+_log = structlog.get_logger(__name__)
 _NOT_FOUND = CrmFailure("not_found", transient=False)
 
 
@@ -65,7 +71,7 @@ class SalesforceCrm:
         """
         fields = _fields([*search.properties, *properties])
         asked = list(dict.fromkeys(values))
-        rows = [row for query in searches(search, asked, fields) for row in await self._rows(query)]
+        rows = await self._visible(fields, lambda shown: searches(search, asked, shown))
         refs = [RecordRef(self.system, search.object_type, str(row.get("Id"))) for row in rows]
         records = [_record(ref, row) for ref, row in zip(refs, rows, strict=True) if is_id(ref.record_id)]
         return matched(search, asked, [record for record in records if isinstance(record, CrmRecord)])
@@ -82,13 +88,29 @@ class SalesforceCrm:
         self, refs: Sequence[RecordRef], fields: Sequence[str]
     ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
         try:
-            rows = await self._rows(by_ids(refs, fields))
+            rows = await self._visible(fields, lambda shown: [by_ids(refs, shown)])
         except CrmError as error:
             if error.reason != INVALID_ID:
                 raise
             raise BatchRefusedError(CrmFailure(INVALID_ID, transient=False, detail=error.detail)) from None
         found = {short_id(str(row.get("Id"))): row for row in rows}
         return {ref: _record(ref, found.get(short_id(ref.record_id))) for ref in refs}
+
+    async def _visible(self, fields: Sequence[str], queries: Queries) -> list[Mapping[str, Any]]:
+        """Return the rows of queries; fields that do not exist, or that we may not see, are left out of them.
+
+        Salesforce names one of them at a time. Writing to one is refused just as well, and is told with the delivery.
+        """
+        while True:
+            try:
+                return [row for query in queries(fields) for row in await self._rows(query)]
+            except BatchRefusedError as error:
+                rest = [name for name in fields if name not in error.properties]
+                if len(rest) == len(fields):
+                    failure = error.failure
+                    raise CrmError("bad_request", failure.detail, transient=failure.transient) from None
+                _log.warning("Salesforce has no such field, or does not show it", fields=sorted(error.properties))
+                fields = rest
 
     async def _rows(self, query: str) -> list[Mapping[str, Any]]:
         """Return the rows of a query, page by page."""
@@ -111,18 +133,10 @@ class SalesforceCrm:
 
     def _page(self, reply: Reply) -> Mapping[str, Any]:
         if reply.status != _OK:
-            raise self._whole(reply)
+            raise refused(reply, self._session.client)
         if not isinstance(reply.body, dict) or not isinstance(reply.body.get("records"), list):
             raise CrmError("malformed", "the reply has no records", transient=True, http_status=reply.status)
         return reply.body
-
-    def _whole(self, reply: Reply) -> CrmError:
-        """Return the error of a query: what is wrong with it is wrong for all records."""
-        error = refused(reply, self._session.client)
-        if isinstance(error, CrmError):
-            return error
-        failure = error.failure
-        return CrmError("bad_request", failure.detail, transient=failure.transient, http_status=reply.status)
 
     async def _write_batch(self, updates: Sequence[RecordUpdate]) -> Results:
         reply = await self._session.call(

@@ -55,7 +55,7 @@ _REJECTED = ("rejected", False)
 _DAILY_WAIT_SECONDS = 3_600.0  # the limit counts the last 24 hours, so that some of it comes back every hour
 _BAD_REQUEST = 400
 _OWN_RULE = "FIELD_CUSTOM_VALIDATION_EXCEPTION"  # a validation rule of the account
-_NO_SUCH_COLUMN = re.compile(r"No such column '([A-Za-z0-9_]+)' on sobject")
+_NO_SUCH_COLUMN = re.compile(r"No such column '([A-Za-z0-9_]+)' on (?:sobject|entity)")  # of writes and of queries
 
 
 def code_of(reply: Reply) -> str:

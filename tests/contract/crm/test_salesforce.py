@@ -255,6 +255,26 @@ async def test_a_next_page_elsewhere_is_not_followed(salesforce, vendor):
     assert len(vendor.requests) == 2
 
 
+async def test_fields_that_are_not_shown_do_not_hide_the_record(salesforce, vendor):
+    """They do not exist in this account, or its administrator gave us no right to them."""
+
+    def serve(writer):
+        query = vendor.requests[-1].query.get("q", "")
+        if vendor.requests[-1].path == TOKEN_PATH:
+            return TOKEN(writer)
+        for name in ("Seniority__c", "Tech_Stack__c"):
+            if name in query:
+                message = f"\nSELECT Id\n ^\nERROR at Row:1\nNo such column '{name}' on entity 'Lead'. If you are"
+                return reply(400, [{"message": message, "errorCode": "INVALID_FIELD"}])(writer)
+        return reply(200, {"done": True, "records": [{"Id": DANA.record_id, "Title": "CTO"}]})(writer)
+
+    vendor.answer(serve)
+    read = await salesforce.read([DANA], ["Title", "Seniority__c", "Tech_Stack__c"])
+    assert read[DANA].properties == {"Id": DANA.record_id, "Title": "CTO"}
+    by_unseen = Search("lead", "email", ("Seniority__c",))
+    assert (await failure(salesforce.find(by_unseen, ["a@b.example"], ["Title"]))).reason == "bad_request"
+
+
 async def test_a_field_that_does_not_exist_is_said(salesforce, vendor):
     vendor.answer(TOKEN, reply(400, [{"message": "No such column 'Nope'", "errorCode": "INVALID_FIELD"}]))
     error = await failure(salesforce.read([DANA], ["Nope"]))
