@@ -105,7 +105,8 @@ class Deliverer:
             step.out_of_time = True
             self._put_off(entries, step, "timeout", None)
         except CrmError as error:
-            self._put_off(entries, step, error.reason, error.retry_after_seconds)
+            reason = error.reason if error.transient else _told(error)  # only the latter needs somebody's hand
+            self._put_off(entries, step, reason, error.retry_after_seconds)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not keep other CRMs' deliveries from their record
             _log.exception("a delivery failed", system=system)
             self._put_off(entries, step, f"internal_error:{type(error).__name__}", None)
@@ -189,7 +190,7 @@ def _without_refused(plan: WritePlan, failure: CrmFailure) -> WritePlan | None:
     return WritePlan(rest, {**plan.kept, **dict.fromkeys(refused, f"refused: {_told(failure)}")})
 
 
-def _told(failure: CrmFailure) -> str:
+def _told(failure: CrmFailure | CrmError) -> str:
     """Return the reason, and what the CRM says of it where the reason alone helps nobody."""
     says_more = failure.detail and failure.reason != "not_found"
     return f"{failure.reason}: {failure.detail}"[:_TOLD_CHARACTERS] if says_more else failure.reason

@@ -117,6 +117,11 @@ class TestTrouble:
         assert report.put_off == {"server_error": 2}
         assert all(3 <= (retry.next_at - clock.now()).total_seconds() <= 7 for retry in work.retries)
 
+    async def test_what_somebody_has_to_mend_is_told_in_the_crms_words(self, deliver, crm, work):
+        crm.down = CrmError("forbidden", "MISSING_SCOPES crm.objects.contacts.write", transient=False)
+        await deliver(owed())
+        assert [retry.reason for retry in work.retries] == ["forbidden: MISSING_SCOPES crm.objects.contacts.write"]
+
     @pytest.mark.parametrize(("asked", "granted"), [(120.0, 120.0), (86_400.0, 900.0)])
     async def test_retry_after_is_honoured_and_capped(self, deliver, crm, work, clock, asked, granted):
         crm.down = CrmError("throttled", transient=True, retry_after_seconds=asked)
