@@ -110,7 +110,7 @@ class ConfiguredMapper:
     def routing(self, ref: RecordRef, decision: RoutingDecision) -> Mapping[str, Any]:
         """Return the properties that say where the lead goes; only those that are configured."""
         names = self._object(ref).routing
-        told = {names.segment: decision.segment, names.score: str(decision.score), names.route: decision.route}
+        told = {names.segment: decision.segment, names.score: decision.score, names.route: decision.route}
         return {name: value for name, value in told.items() if name is not None}
 
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:
