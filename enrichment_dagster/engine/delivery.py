@@ -33,6 +33,7 @@ from enrichment_dagster.ports import (
 )
 
 _CLAIM = 500
+_TOGETHER = 200  # read and written before the next ones are read: what a person types in between is not seen
 _SMALLEST_CLAIM = 20  # of a CRM that is too slow for more
 _LEASE_SECONDS = 60.0
 _PATIENCE_SECONDS = 40.0  # for all calls of a claim: nothing of it may be on its way when others can claim it
@@ -99,8 +100,9 @@ class Deliverer:
             return
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                plans = await self._plan(crm, entries, step)
-                await self._write(crm, plans, step)
+                for first in range(0, len(entries), _TOGETHER):
+                    plans = await self._plan(crm, entries[first : first + _TOGETHER], step)
+                    await self._write(crm, plans, step)
         except TimeoutError:  # what was written by then is found in place the next time
             step.out_of_time = True
             self._put_off(entries, step, "timeout", None)
