@@ -6,6 +6,7 @@ a contact or opportunity is a field like any other, ``AccountId``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,7 @@ _OK = 200
 Queries = Callable[[Sequence[str]], Iterable[str]]
 """Makes the queries that ask for some fields."""
 
+_MISFIT = re.compile(r"Cannot deserialize instance of \w+ from (?:VALUE_\w+ )?value (.+?)(?: or request|$)")
 _log = structlog.get_logger(__name__)
 _NOT_FOUND = CrmFailure("not_found", transient=False)
 
@@ -82,7 +84,8 @@ class SalesforceCrm:
         Raises:
             CrmError: Salesforce as a whole did not answer; any of the updates may have been written.
         """
-        return await write_all(updates, LIMITS, self._write_batch)
+        results = await write_all(updates, LIMITS, self._write_batch)
+        return {**results, **{u.ref: _of_value(u, failure) for u in updates if (failure := results[u.ref]) is not None}}
 
     async def _read_batch(
         self, refs: Sequence[RecordRef], fields: Sequence[str]
@@ -169,6 +172,17 @@ def _fields(properties: Sequence[str]) -> list[str]:
     if wrong := [name for name in fields if not is_field(name)]:
         raise CrmError("invalid_field", ", ".join(wrong), transient=False, maybe_sent=False)
     return fields
+
+
+def _of_value(update: RecordUpdate, failure: CrmFailure) -> CrmFailure:
+    """Name the fields whose type is another one than the value's: Salesforce tells the value only, in its message."""
+    found = _MISFIT.search(failure.detail)
+    if found is None or failure.properties:
+        return failure
+    told = found[1].lower()
+    guilty = frozenset(n for n, value in update.properties.items() if str(for_salesforce(value)).lower() == told)
+    detail = f"{found.string[: found.start()]}another type: {', '.join(sorted(guilty))}" if guilty else failure.detail
+    return replace(failure, properties=guilty, detail=detail)
 
 
 def _input(update: RecordUpdate) -> Mapping[str, Any]:

@@ -115,6 +115,14 @@ async def test_the_property_that_a_record_is_refused_for_is_named(crm, config, c
         assert "xxxx" not in failure.detail
 
 
+@pytest.mark.parametrize("system", ["salesforce"])
+@pytest.mark.parametrize(("name", "value"), [("Founded_Year__c", "1998"), ("Title", 1998)])
+async def test_a_field_of_another_type_is_named_though_salesforce_tells_its_value_only(crm, create, name, value):
+    [failure] = (await crm.write([RecordUpdate(create(), {name: value, "City": "Rome"})])).values()
+    assert (failure.reason, failure.properties) == ("validation", {name})
+    assert failure.detail == f"JSON_PARSER_ERROR: another type: {name}"
+
+
 @every_crm
 async def test_a_record_that_does_not_exist(crm, config, create):
     there = create()
