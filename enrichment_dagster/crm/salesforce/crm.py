@@ -46,6 +46,7 @@ class SalesforceCrm:
         self._session = session
         self._data = f"/services/data/{api_version}"
         self._client_name = client_name
+        self._told: set[str] = set()  # fields that were logged as hidden: once is enough
 
     async def read(
         self, refs: Sequence[RecordRef], properties: Sequence[str]
@@ -112,7 +113,9 @@ class SalesforceCrm:
                 if len(rest) == len(fields):
                     failure = error.failure
                     raise CrmError("bad_request", failure.detail, transient=failure.transient) from None
-                _log.warning("Salesforce has no such field, or does not show it", fields=sorted(error.properties))
+                if not error.properties <= self._told:
+                    self._told |= error.properties
+                    _log.warning("Salesforce has no such field, or does not show it", fields=sorted(error.properties))
                 fields = rest
 
     async def _rows(self, query: str) -> list[Mapping[str, Any]]:

@@ -5,6 +5,7 @@ import json
 from urllib.parse import quote_plus
 
 import pytest
+from structlog.testing import capture_logs
 from support.clock import ManualClock
 from support.loopback import loopback, reply, sample
 from support.remote import SALESFORCE_TOKEN, assert_nothing_secret, settings_for, told
@@ -269,7 +270,10 @@ async def test_fields_that_are_not_shown_do_not_hide_the_record(salesforce, vend
         return reply(200, {"done": True, "records": [{"Id": DANA.record_id, "Title": "CTO"}]})(writer)
 
     vendor.answer(serve)
-    read = await salesforce.read([DANA], ["Title", "Seniority__c", "Tech_Stack__c"])
+    with capture_logs() as logs:
+        await salesforce.read([DANA], ["Title", "Seniority__c", "Tech_Stack__c"])
+        read = await salesforce.read([DANA], ["Title", "Seniority__c", "Tech_Stack__c"])
+    assert [line["fields"] for line in logs] == [["Seniority__c"], ["Tech_Stack__c"]]
     assert read[DANA].properties == {"Id": DANA.record_id, "Title": "CTO"}
     by_unseen = Search("lead", "email", ("Seniority__c",))
     assert (await failure(salesforce.find(by_unseen, ["a@b.example"], ["Title"]))).reason == "bad_request"
