@@ -20,6 +20,7 @@ from enrichment_dagster.engine.employers import with_companies
 from enrichment_dagster.engine.retry import backoff_seconds
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import (
+    REFUSED_PROPERTY,
     Crm,
     CrmFailure,
     CrmRecord,
@@ -189,7 +190,7 @@ def _without_refused(plan: WritePlan, failure: CrmFailure) -> WritePlan | None:
     if failure.transient or not refused or len(refused) == len(plan.to_write):
         return None
     rest = {name: value for name, value in plan.to_write.items() if name not in refused}
-    return WritePlan(rest, {**plan.kept, **dict.fromkeys(refused, f"refused: {_told(failure)}")})
+    return WritePlan(rest, {**plan.kept, **dict.fromkeys(refused, f"{REFUSED_PROPERTY}{_told(failure)}")})
 
 
 def _told(failure: CrmFailure | CrmError) -> str:
