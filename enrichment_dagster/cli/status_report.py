@@ -47,6 +47,7 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
         "outcomes": health.outcomes(),
         "backlog": stores.dispatch().backlog(),
         "owed": health.owed(),
+        "crm_refused": health.crm_refused(_REFUSED_WINDOW),
         "loops": _loops(stores),
         "lanes": lanes,
         "spend_usd_24h": {name: usd(micros) for name, micros in health.spend_micros(_SPEND_WINDOW).items()},

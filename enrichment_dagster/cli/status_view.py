@@ -13,6 +13,8 @@ from enrichment_dagster.cli.words import dollars, seconds_text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_MOST_WORDS = 5  # of what CRMs say, the most frequent first
+
 
 def status_view(report: Mapping[str, Any]) -> RenderableType:
     """Return everything, one table under the other."""
@@ -95,6 +97,9 @@ def _deliveries(report: Mapping[str, Any]) -> RenderableType:
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(owed["reasons"].items()))
     details = f"oldest {seconds_text(owed['oldest_seconds'])}" if owed["entries"] else ""
     add_row(table, "CRM writes owed", owed["entries"], "; ".join(part for part in (details, reasons) if part))
+    refused = report["crm_refused"]
+    words = ", ".join(f"{reason} {count}" for reason, count in list(refused.items())[:_MOST_WORDS])
+    add_row(table, "refused by CRMs, last 24 h", sum(refused.values()), words)
     late = report["pending_answers"]
     lookups = ", ".join(f"{lookup} {count}" for lookup, count in sorted(late["lookups"].items()))
     age = f"oldest {seconds_text(late['oldest_seconds'])}" if late["waiting"] else ""

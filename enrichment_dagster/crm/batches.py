@@ -54,7 +54,30 @@ async def read_all(refs: Sequence[RecordRef], limits: Limits, call: Read) -> dic
     """
     good, bad = _sorted_out(refs, limits)
     batches = [part for group in _by_type(good, lambda ref: ref) for part in chunks(group, limits.batch)]
-    return {**bad, **await _in_turn(batches, call, lambda ref: ref)}
+    return {**bad, **await _in_turn(batches, lambda batch: _read_apart(batch, call), lambda ref: ref)}
+
+
+async def _read_apart(refs: Sequence[RecordRef], call: Read) -> dict[RecordRef, CrmRecord | CrmFailure]:
+    """Read a batch; if it is refused for one of its ids, read its halves, until that one stands alone.
+
+    Raises:
+        CrmError: the CRM as a whole did not answer.
+    """
+    results: dict[RecordRef, CrmRecord | CrmFailure] = {}
+    waiting, sent = [refs], 0
+    while waiting:
+        part = waiting.pop()
+        if sent >= _MAX_PARTS:
+            results.update(dict.fromkeys(part, CrmFailure("batch_refused", transient=True)))
+            continue
+        sent += 1
+        try:
+            results.update(await call(part))
+        except BatchRefusedError as error:
+            middle = len(part) // 2
+            waiting += [part[middle:], part[:middle]] if middle else []
+            results.update({} if middle else {part[0]: error.failure})
+    return results
 
 
 async def write_all(updates: Sequence[RecordUpdate], limits: Limits, send: Send) -> Results:

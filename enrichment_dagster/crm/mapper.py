@@ -28,6 +28,10 @@ _PHONES: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Where every account of a CRM keeps a person's numbers; the first one may be mapped to another property."""
 
 
+_ANSWERS_ALL = frozenset({"salesforce"})
+"""CRMs that tell every property they are asked for, blank ones too: one that is absent is hidden from us."""
+
+
 class ConfiguredMapper:
     """Maps records of the configured CRMs."""
 
@@ -82,7 +86,9 @@ class ConfiguredMapper:
         consent = config.consent
         said = None if consent is None else properties.get(consent.property)
         refused = [] if consent is None else [word.casefold() for word in consent.refused]
-        return Standing("" if is_blank(status) else str(status), said is not None and str(said).casefold() in refused)
+        unseen = consent is not None and ref.system in _ANSWERS_ALL and consent.property not in properties
+        refuses = unseen or (said is not None and str(said).casefold() in refused)
+        return Standing("" if is_blank(status) else str(status), refuses)
 
     def fill(self, ref: RecordRef, values: Mapping[str, Value]) -> Mapping[str, Any]:
         """Return the properties that hold these values."""
@@ -104,7 +110,7 @@ class ConfiguredMapper:
     def routing(self, ref: RecordRef, decision: RoutingDecision) -> Mapping[str, Any]:
         """Return the properties that say where the lead goes; only those that are configured."""
         names = self._object(ref).routing
-        told = {names.segment: decision.segment, names.score: str(decision.score), names.route: decision.route}
+        told = {names.segment: decision.segment, names.score: decision.score, names.route: decision.route}
         return {name: value for name, value in told.items() if name is not None}
 
     def plan_write(self, ref: RecordRef, current: Mapping[str, Any], entry: OutboxEntry) -> WritePlan:

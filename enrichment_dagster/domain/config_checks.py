@@ -144,8 +144,9 @@ def _crm_object(config: Any, role: Role | None) -> Iterator[Problem]:
     if role is Role.PERSON and isinstance(config, Mapping) and config.get("status") is None:
         yield ("status",), "is missing: name the properties that say how the enrichment went"
     status = {name: target for name, target in _entries(config, "status") if name != "values"}
+    routing = [(f"routing.{name}", target) for name, target in _entries(config, "routing")]
     owners: dict[str, str] = {}
-    for name, target in [*((f"mapping.{n}", t) for n, t in mapping.items()), *status.items()]:
+    for name, target in [*((f"mapping.{n}", t) for n, t in mapping.items()), *status.items(), *routing]:
         if isinstance(target, str) and owners.setdefault(target, name) != name:
             yield ("mapping",), f"{owners[target]} and {name} go to the same property, {target}"
 

@@ -6,37 +6,45 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, HttpUrl
 
-from enrichment_dagster.domain.config_types import AppId, ConfigModel, EnvName, Seconds, Text, _written_out
+from enrichment_dagster.domain.config_types import (
+    AppId,
+    ConfigModel,
+    EnvName,
+    PropertyName,
+    Seconds,
+    Text,
+    _written_out,
+)
 
 
 class RoutingProperties(ConfigModel):
     """The CRM properties for the routing's result; leave one out if you do not want it there."""
 
-    segment: str | None = None
-    score: str | None = None
-    route: str | None = None
+    segment: PropertyName | None = None
+    score: PropertyName | None = Field(default=None, description="A number.")
+    route: PropertyName | None = None
 
 
 class StatusProperties(ConfigModel):
     """The CRM properties that say how the enrichment went; they are always written to the event's own record."""
 
-    status: str
-    missing_fields: str
-    enriched_at: str
+    status: PropertyName
+    missing_fields: PropertyName
+    enriched_at: PropertyName
     values: dict[Literal["enriched", "partial", "unchanged", "skipped", "failed"], str]
 
 
 class ConsentConfig(ConfigModel):
     """The CRM property that says whether a person consents, and the words for a no, compared without case."""
 
-    property: Text
+    property: PropertyName
     refused: list[Annotated[Text, BeforeValidator(_written_out)]] = Field(min_length=1)
 
 
 class CrmObjectConfig(ConfigModel):
     """One kind of record: our field names to the CRM's property names."""
 
-    mapping: dict[str, str]
+    mapping: dict[str, PropertyName]
     status: StatusProperties | None = Field(default=None, description="Of contacts and leads it must be there.")
     consent: ConsentConfig | None = Field(default=None, description="Leave it out where consent is kept elsewhere.")
     routing: RoutingProperties = RoutingProperties()

@@ -14,11 +14,13 @@ from enrichment_dagster.domain.expressions import parse
 from enrichment_dagster.domain.template import placeholders
 
 _NAME, _ENV_NAME = r"^[a-z][a-z0-9_]*$", r"^[A-Z][A-Z0-9_]*$"
+_PROPERTY = r"^[A-Za-z0-9_]+$"
 _DOMAIN, _LOOKUP = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", r"^[a-z0-9_]+\.[a-z0-9_]+$"
 FORMS = MappingProxyType(
     {
         _NAME: "a name: small letters, digits and _, a letter first",
         _ENV_NAME: "the name of an environment variable: capital letters, digits and _, a letter first",
+        _PROPERTY: "a property's internal name, as the CRM's API has it: letters, digits and _",
         _DOMAIN: "a domain like acme.com: small letters, no https:// and no path",
         _LOOKUP: "a provider and one of its lookups, like apollo.person",
     }
@@ -27,6 +29,7 @@ FORMS = MappingProxyType(
 
 Name = Annotated[str, Field(pattern=_NAME)]
 EnvName = Annotated[str, Field(pattern=_ENV_NAME)]
+PropertyName = Annotated[str, Field(pattern=_PROPERTY, max_length=120)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 86_400)]
 Memory = Annotated[float, Field(ge=0, le=365 * 86_400)]
 Usd = Annotated[float, Field(ge=0, le=1_000_000)]

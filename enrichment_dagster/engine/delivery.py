@@ -20,6 +20,7 @@ from enrichment_dagster.engine.employers import with_companies
 from enrichment_dagster.engine.retry import backoff_seconds
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import (
+    REFUSED_PROPERTY,
     Crm,
     CrmFailure,
     CrmRecord,
@@ -33,9 +34,16 @@ from enrichment_dagster.ports import (
 )
 
 _CLAIM = 500
+_TOGETHER = 200  # read and written before the next ones are read: what a person types in between is not seen
+_SMALLEST_CLAIM = 20  # of a CRM that is too slow for more
 _LEASE_SECONDS = 60.0
+_PATIENCE_SECONDS = 40.0  # for all calls of a claim: nothing of it may be on its way when others can claim it
 _FIRST_RETRY_SECONDS = 5.0
 _LONGEST_RETRY_SECONDS = 900.0
+
+_TOLD_CHARACTERS = 200  # as long as the store takes
+
+Plans = Mapping[RecordRef, tuple[OutboxEntry, WritePlan]]
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +63,7 @@ class _Step:
 
     done: list[WriteRecord] = field(default_factory=list)
     retries: list[DeliveryRetry] = field(default_factory=list)
+    out_of_time: bool = False
 
 
 class Deliverer:
@@ -68,17 +77,19 @@ class Deliverer:
         self._mapper = mapper
         self._clock = clock
         self._rng = rng
+        self._most = _CLAIM
 
     async def deliver(self, owner: str, work_ids: Sequence[str] | None = None) -> DeliveryReport:
         """Deliver what is due, all of it or that of some work only, until nothing more can be claimed."""
         report = DeliveryReport()
         while entries := await self._work.claim_deliveries(
-            owner, work_ids=work_ids, limit=_CLAIM, lease_seconds=_LEASE_SECONDS
+            owner, work_ids=work_ids, limit=self._most, lease_seconds=_LEASE_SECONDS
         ):
             step = _Step()
             async with asyncio.TaskGroup() as group:
                 for kind, same in _by_kind(entries).items():
                     group.create_task(self._deliver_to(kind[0], same, step))
+            self._most = max(self._most // 4, _SMALLEST_CLAIM) if step.out_of_time else min(self._most * 2, _CLAIM)
             await self._work.record_deliveries(owner, step.done, step.retries)
             _count(report, step)
         return report
@@ -89,10 +100,16 @@ class Deliverer:
             step.done.extend(self._rejected(entry, "crm_not_configured") for entry in entries)
             return
         try:
-            plans = await self._plan(crm, entries, step)
-            await self._write(crm, plans, step)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                for first in range(0, len(entries), _TOGETHER):
+                    plans = await self._plan(crm, entries[first : first + _TOGETHER], step)
+                    await self._write(crm, plans, step)
+        except TimeoutError:  # what was written by then is found in place the next time
+            step.out_of_time = True
+            self._put_off(entries, step, "timeout", None)
         except CrmError as error:
-            self._put_off(entries, step, error.reason, error.retry_after_seconds)
+            reason = error.reason if error.transient else _told(error)  # only the latter needs somebody's hand
+            self._put_off(entries, step, reason, error.retry_after_seconds)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not keep other CRMs' deliveries from their record
             _log.exception("a delivery failed", system=system)
             self._put_off(entries, step, f"internal_error:{type(error).__name__}", None)
@@ -105,9 +122,7 @@ class Deliverer:
             self._retry(entry, reason, retry_after_seconds) for entry in entries if entry.outbox_id not in settled
         )
 
-    async def _plan(
-        self, crm: Crm, entries: Sequence[OutboxEntry], step: _Step
-    ) -> dict[RecordRef, tuple[OutboxEntry, WritePlan]]:
+    async def _plan(self, crm: Crm, entries: Sequence[OutboxEntry], step: _Step) -> Plans:
         """Compare what is owed with the records as they are now."""
         linked = await with_companies(crm, entries, self._mapper)
         entries = linked.entries
@@ -132,23 +147,31 @@ class Deliverer:
                 step.done.append(WriteRecord(entry, "already_there", self._clock.now(), kept=plan.kept))
         return plans
 
-    async def _write(self, crm: Crm, plans: Mapping[RecordRef, tuple[OutboxEntry, WritePlan]], step: _Step) -> None:
-        if not plans:
-            return
+    async def _write(self, crm: Crm, plans: Plans, step: _Step) -> None:
+        """Write what is planned; what a CRM does not take of a record is left out, and the rest written."""
+        while plans:
+            plans = await self._write_once(crm, plans, step)
+
+    async def _write_once(self, crm: Crm, plans: Plans, step: _Step) -> Plans:
+        """Write, and return smaller plans for the records that were refused for some of their properties."""
         results = await crm.write([RecordUpdate(ref, plan.to_write) for ref, (_, plan) in plans.items()])
         now = self._clock.now()
+        smaller: dict[RecordRef, tuple[OutboxEntry, WritePlan]] = {}
         for ref, (entry, plan) in plans.items():
             failure = results[ref]
             if failure is None:
                 step.done.append(WriteRecord(entry, "written", now, written=plan.to_write, kept=plan.kept))
+            elif (rest := _without_refused(plan, failure)) is not None:
+                smaller[ref] = (entry, rest)
             else:
                 self._failed(entry, failure, step)
+        return smaller
 
     def _failed(self, entry: OutboxEntry, failure: CrmFailure, step: _Step) -> None:
         if failure.transient:
             step.retries.append(self._retry(entry, failure.reason, None))
         else:
-            step.done.append(self._rejected(entry, failure.reason))
+            step.done.append(self._rejected(entry, _told(failure)))
 
     def _rejected(self, entry: OutboxEntry, reason: str) -> WriteRecord:
         return WriteRecord(entry, "rejected", self._clock.now(), reason=reason)
@@ -159,6 +182,21 @@ class Deliverer:
         )
         asked = min(retry_after_seconds or 0.0, _LONGEST_RETRY_SECONDS)
         return DeliveryRetry(entry, reason, self._clock.now() + timedelta(seconds=max(seconds, asked)))
+
+
+def _without_refused(plan: WritePlan, failure: CrmFailure) -> WritePlan | None:
+    """Return the plan without what the CRM does not take; None where it names nothing, or nothing would be left."""
+    refused = failure.properties & plan.to_write.keys()
+    if failure.transient or not refused or len(refused) == len(plan.to_write):
+        return None
+    rest = {name: value for name, value in plan.to_write.items() if name not in refused}
+    return WritePlan(rest, {**plan.kept, **dict.fromkeys(refused, f"{REFUSED_PROPERTY}{_told(failure)}")})
+
+
+def _told(failure: CrmFailure | CrmError) -> str:
+    """Return the reason, and what the CRM says of it where the reason alone helps nobody."""
+    says_more = failure.detail and failure.reason != "not_found"
+    return f"{failure.reason}: {failure.detail}"[:_TOLD_CHARACTERS] if says_more else failure.reason
 
 
 def _by_kind(entries: Sequence[OutboxEntry]) -> dict[tuple[str, str], list[OutboxEntry]]:

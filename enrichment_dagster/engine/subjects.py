@@ -10,12 +10,16 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from enrichment_dagster.domain.edges import COMPANY_ID
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.domain.fields import COMPANY_FIELDS
 from enrichment_dagster.domain.records import ACCOUNT, PERSON, Role, role_of
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import Crm, CrmFailure, CrmRecord, RecordMapper
+
+_log = structlog.get_logger(__name__)
 
 FORBIDDEN = "forbidden"
 """The reason of a CRM that lets us see some kinds of records, and not these."""
@@ -144,8 +148,8 @@ class Subjects:
             return
         try:
             self._records.update(await self._crms[refs[0].system].read(refs, self._properties(refs[0])))
-        except CrmError:
-            self._down.add(kind)
+        except CrmError as error:
+            self._is_down(kind, error)
 
     async def _read_company(self, refs: Sequence[RecordRef]) -> None:
         """Read companies. Where we may not, or where that is not set up, people are enriched without them."""
@@ -164,7 +168,12 @@ class Subjects:
             except CrmError as error:
                 # A CRM whose companies we may not see has none for us: to wait for it would be to wait for ever.
                 if not (error.reason == FORBIDDEN and same[0].system == ACCOUNT):
-                    self._down.add(kind)
+                    self._is_down(kind, error)
+
+    def _is_down(self, kind: tuple[str, str], error: CrmError) -> None:
+        """Ask a CRM for a kind of subject no more; events that need it are put off, and only the log says why."""
+        self._down.add(kind)
+        _log.warning("a CRM can't be read", system=kind[0], kind=kind[1], reason=error.reason, detail=error.detail)
 
     async def _seek_kind(self, system: str, subjects: Sequence[RecordRef]) -> None:
         """Look for subjects that are known by the same, one way after the other until they are found."""

@@ -28,6 +28,7 @@ from enrichment_dagster.ports.providers import Answer, CachePolicy, Charge, Look
 from enrichment_dagster.ports.requests import ApiRequest, ApiRequests, OwedAnswer, OwedAnswers
 from enrichment_dagster.ports.routing import OwnWrites, RoutingConclusion, RoutingStore
 from enrichment_dagster.ports.work import (
+    REFUSED_PROPERTY,
     ROUTING_SUFFIX,
     Deferral,
     DeliveryRetry,
@@ -49,6 +50,7 @@ from enrichment_dagster.ports.work import (
 __all__ = [
     "REFUSALS",
     "REFUSED",
+    "REFUSED_PROPERTY",
     "ROUTING_SUFFIX",
     "SPENDING_STOPPED",
     "TICK",

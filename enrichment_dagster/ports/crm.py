@@ -38,6 +38,7 @@ class CrmFailure:
     reason: str  # "not_found", "validation", "locked", ...
     transient: bool
     detail: str = ""
+    properties: frozenset[str] = frozenset()  # what an update is refused for; empty where the CRM does not name it
 
 
 @dataclass(frozen=True, slots=True)

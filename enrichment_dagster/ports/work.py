@@ -166,6 +166,10 @@ class Deferral:
     due_at: datetime
 
 
+REFUSED_PROPERTY = "refused: "
+"""Begins what ``WriteRecord.kept`` says of a property that the CRM did not take; its words follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class WriteRecord:
     """What a delivery did to one CRM record, for the ledger and the warehouse."""

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, case, exists, func, or_, select
+from sqlalchemy import Connection, Text, case, cast, exists, func, or_, select
 
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.domain.event import Lane
 from enrichment_dagster.domain.latency import Journey
 from enrichment_dagster.domain.outcome import Outcome
-from enrichment_dagster.ports import REFUSED, ROUTING_SUFFIX, WorkKind
+from enrichment_dagster.ports import REFUSED, REFUSED_PROPERTY, ROUTING_SUFFIX, WorkKind
 from enrichment_dagster.store.database import Database, from_ms, to_ms
 from enrichment_dagster.store.rows import REV, WATERMARK, Row
 from enrichment_dagster.store.tables import (
     attempts,
     beats,
     counters,
+    crm_writes,
     field_values,
     journal,
     kept_bodies,
@@ -174,6 +176,20 @@ class HealthStore:
         age = 0.0 if oldest is None else max(0.0, (now - from_ms(oldest)).total_seconds())
         reasons = {reason: n for reason, n, _ in rows if reason}
         return {"entries": sum(n for _, n, _ in rows), "oldest_seconds": round(age, 1), "reasons": reasons}
+
+    def crm_refused(self, window: timedelta) -> dict[str, int]:
+        """Return how often CRMs refused a record of the window altogether, or one of its properties, by their words."""
+        refused_in_part = cast(crm_writes.c.kept, Text).like(f"%{REFUSED_PROPERTY}%")
+        statement = select(crm_writes.c.status, crm_writes.c.reason, crm_writes.c.kept).where(
+            crm_writes.c.written_at_ms >= to_ms(self._clock.now() - window),
+            or_(crm_writes.c.status == "rejected", refused_in_part),
+        )
+        found: Counter[str] = Counter()
+        with self._ops.read() as connection:
+            for status, reason, kept in connection.execute(statement):
+                words = [why for why in kept.values() if why.startswith(REFUSED_PROPERTY)]
+                found.update([reason] if status == "rejected" else [w.removeprefix(REFUSED_PROPERTY) for w in words])
+        return dict(found.most_common())
 
     def spend_micros(self, window: timedelta) -> dict[str, int]:
         """Return the cost of the window's settled calls by provider."""

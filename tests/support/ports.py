@@ -201,8 +201,10 @@ class ScriptedCrm:
     records: dict[RecordRef, dict[str, Any]] = field(default_factory=dict)
     failures: dict[RecordRef, CrmFailure] = field(default_factory=dict)
     write_failures: dict[RecordRef, CrmFailure] = field(default_factory=dict)
+    refused_properties: set[str] = field(default_factory=set)  # one is named at a time, as Salesforce does
     down: Exception | None = None
     down_for_writes: Exception | None = None
+    hangs_in_writes: bool = False
     down_for_searches: Exception | None = None
     clock: ManualClock | None = None
     read_seconds: float = 0.0
@@ -240,14 +242,19 @@ class ScriptedCrm:
         return {value: records for value, records in found.items() if records}
 
     async def write(self, updates: Sequence[RecordUpdate]) -> Mapping[RecordRef, CrmFailure | None]:
-        await asyncio.sleep(0)
+        await asyncio.sleep(60 if self.hangs_in_writes else 0)
         if self.down_for_writes:
             raise self.down_for_writes
+        results = {update.ref: self.write_failures.get(update.ref) or self._refusal(update) for update in updates}
         for update in updates:
-            if update.ref not in self.write_failures:
+            if results[update.ref] is None:
                 self.written.append(update)
                 self.records.setdefault(update.ref, {}).update(update.properties)
-        return {update.ref: self.write_failures.get(update.ref) for update in updates}
+        return results
+
+    def _refusal(self, update: RecordUpdate) -> CrmFailure | None:
+        named = sorted(self.refused_properties & update.properties.keys())[:1]
+        return CrmFailure("validation", False, f"TOO_LONG {named[0]}", frozenset(named)) if named else None
 
 
 @dataclass

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from enrichment_dagster.clock import Clock
@@ -26,7 +27,9 @@ from enrichment_dagster.http import RemoteClient
 from enrichment_dagster.ports import CrmFailure, CrmRecord, RecordUpdate, Search
 
 _ID = re.compile(r"[0-9]{1,20}")
-LIMITS = Limits(PATHS, lambda text: _ID.fullmatch(text) is not None, batch=100)
+_MOST_ID = 2**63 - 1  # a number that HubSpot can't hold would be refused for the whole batch
+LIMITS = Limits(PATHS, lambda text: _ID.fullmatch(text) is not None and int(text) <= _MOST_ID, batch=100)
+_ADDRESS = "email"
 _NOT_FOUND = CrmFailure("not_found", transient=False)
 
 
@@ -76,6 +79,7 @@ class HubSpotCrm:
         plain = [RecordUpdate(u.ref, _without_link(u)) for u in updates if _without_link(u) or not u.properties]
         links = [RecordUpdate(u.ref, u.properties) for u in updates if HUBSPOT_COMPANY in u.properties]
         results = await write_all(plain, LIMITS, self._write_batch)
+        results.update({u.ref: _of_address(u, failure) for u in plain if (failure := results[u.ref]) is not None})
         good = [update for update in links if results.get(update.ref) is None]
         try:
             return {**results, **await write_all(good, LIMITS, self._associate)}
@@ -90,14 +94,34 @@ class HubSpotCrm:
     ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
         object_type, inputs = refs[0].object_type, [{"id": ref.record_id} for ref in refs]
         body = {"properties": _own(properties), "propertiesWithHistory": [], "inputs": inputs}
-        try:
-            answer = await self._calls.post(f"/crm/v3/objects/{PATHS[object_type]}/batch/read", body)
-        except BatchRefusedError as error:  # reading has nothing that one record could be refused for
-            raise CrmError("bad_request", error.failure.detail, transient=False) from None
+        answer = await self._read_answer(object_type, body)
         found = {str(item.get("id")): item for item in results_of(answer)}
+        absent = [ref.record_id for ref in refs if ref.record_id not in found]
+        if found.keys() - {ref.record_id for ref in refs}:
+            found.update(await self._merged_away(object_type, body, absent))
         await self._add_companies(object_type, found, properties)
         failures = {i: failure_of(e, self._calls.client) for e in error_objects(answer) for i in named(e, "ids")}
         return {ref: _record(ref, found.get(ref.record_id), failures.get(ref.record_id)) for ref in refs}
+
+    async def _read_answer(self, object_type: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return await self._calls.post(f"/crm/v3/objects/{PATHS[object_type]}/batch/read", body)
+        except BatchRefusedError as error:  # reading has nothing that one record could be refused for
+            raise CrmError("bad_request", error.failure.detail, transient=False) from None
+
+    async def _merged_away(
+        self, object_type: str, body: Mapping[str, Any], ids: Sequence[str]
+    ) -> dict[str, Mapping[str, Any]]:
+        """Return the records that these became by a merge: asked for by an old id, a record answers under its new one.
+
+        Which is which, only a call for one of them alone can tell.
+        """
+        found = {}
+        for record_id in ids:
+            alone = results_of(await self._read_answer(object_type, {**body, "inputs": [{"id": record_id}]}))
+            if len(alone) == 1:
+                found[record_id] = alone[0]
+        return found
 
     async def _add_companies(
         self, object_type: str, found: dict[str, Mapping[str, Any]], properties: Sequence[str]
@@ -134,7 +158,8 @@ class HubSpotCrm:
         results: Results = {}
         for update in updates:
             try:
-                results[update.ref] = await associate(self._calls, update.ref, update.properties[HUBSPOT_COMPANY])
+                failure = await associate(self._calls, update.ref, update.properties[HUBSPOT_COMPANY])
+                results[update.ref] = failure and replace(failure, properties=frozenset({HUBSPOT_COMPANY}))
             except CrmError as error:
                 if not results:
                     raise
@@ -150,6 +175,14 @@ def _own(properties: Sequence[str]) -> list[str]:
 
 def _without_link(update: RecordUpdate) -> Mapping[str, Any]:
     return {name: value for name, value in update.properties.items() if name != HUBSPOT_COMPANY}
+
+
+def _of_address(update: RecordUpdate, failure: CrmFailure) -> CrmFailure:
+    """Say what a conflict is about, which HubSpot does not: no two contacts have one address."""
+    contact_has_address = update.ref.object_type == "contact" and _ADDRESS in update.properties
+    if failure.reason == "conflict" and not failure.properties and contact_has_address:
+        return replace(failure, properties=frozenset({_ADDRESS}))
+    return failure
 
 
 def _input(update: RecordUpdate) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ _POLICY_WAITS: Mapping[str, float] = {"DAILY": _DAILY_WAIT, "SECONDLY": _SECOND}
 def failure_of(error: Mapping[str, Any], client: RemoteClient) -> CrmFailure:
     """Return what one error object says of a record."""
     reason, transient = _CATEGORIES.get(str(error.get("category")), ("rejected", False))
-    return CrmFailure(reason, transient, client.show(_detail(error)))
+    return CrmFailure(reason, transient, client.show(_detail(error)), named(error, "propertyName"))
 
 
 def _detail(error: Mapping[str, Any]) -> str:

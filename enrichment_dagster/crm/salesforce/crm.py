@@ -6,13 +6,16 @@ a contact or opportunity is a field like any other, ``AccountId``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from enrichment_dagster.crm.batches import Limits, Results, read_all, write_all
+import structlog
+
+from enrichment_dagster.crm.batches import BatchRefusedError, Limits, Results, read_all, write_all
 from enrichment_dagster.crm.matching import matched
-from enrichment_dagster.crm.salesforce.errors import failure_of, refused
+from enrichment_dagster.crm.salesforce.errors import INVALID_ID, failure_of, refused
 from enrichment_dagster.crm.salesforce.ids import is_field, is_id, short_id
 from enrichment_dagster.crm.salesforce.session import SalesforceSession
 from enrichment_dagster.crm.salesforce.soql import MAX_QUERY, TYPES, by_ids, searches
@@ -26,6 +29,11 @@ LIMITS = Limits(TYPES, is_id, batch=200, identity=short_id)
 _ID_ON_WIRE = 24  # %27, fifteen characters, %27%2C
 _MAX_PAGES = 50
 _OK = 200
+Queries = Callable[[Sequence[str]], Iterable[str]]
+"""Makes the queries that ask for some fields."""
+
+_MISFIT = re.compile(r"Cannot deserialize instance of \w+ from (?:VALUE_\w+ )?value (.+?)(?: or request|$)")
+_log = structlog.get_logger(__name__)
 _NOT_FOUND = CrmFailure("not_found", transient=False)
 
 
@@ -38,6 +46,7 @@ class SalesforceCrm:
         self._session = session
         self._data = f"/services/data/{api_version}"
         self._client_name = client_name
+        self._told: set[str] = set()  # fields that were logged as hidden: once is enough
 
     async def read(
         self, refs: Sequence[RecordRef], properties: Sequence[str]
@@ -65,7 +74,7 @@ class SalesforceCrm:
         """
         fields = _fields([*search.properties, *properties])
         asked = list(dict.fromkeys(values))
-        rows = [row for query in searches(search, asked, fields) for row in await self._rows(query)]
+        rows = await self._visible(fields, lambda shown: searches(search, asked, shown))
         refs = [RecordRef(self.system, search.object_type, str(row.get("Id"))) for row in rows]
         records = [_record(ref, row) for ref, row in zip(refs, rows, strict=True) if is_id(ref.record_id)]
         return matched(search, asked, [record for record in records if isinstance(record, CrmRecord)])
@@ -76,13 +85,38 @@ class SalesforceCrm:
         Raises:
             CrmError: Salesforce as a whole did not answer; any of the updates may have been written.
         """
-        return await write_all(updates, LIMITS, self._write_batch)
+        results = await write_all(updates, LIMITS, self._write_batch)
+        return {**results, **{u.ref: _of_value(u, failure) for u in updates if (failure := results[u.ref]) is not None}}
 
     async def _read_batch(
         self, refs: Sequence[RecordRef], fields: Sequence[str]
     ) -> Mapping[RecordRef, CrmRecord | CrmFailure]:
-        found = {short_id(str(row.get("Id"))): row for row in await self._rows(by_ids(refs, fields))}
+        try:
+            rows = await self._visible(fields, lambda shown: [by_ids(refs, shown)])
+        except CrmError as error:
+            if error.reason != INVALID_ID:
+                raise
+            raise BatchRefusedError(CrmFailure(INVALID_ID, transient=False, detail=error.detail)) from None
+        found = {short_id(str(row.get("Id"))): row for row in rows}
         return {ref: _record(ref, found.get(short_id(ref.record_id))) for ref in refs}
+
+    async def _visible(self, fields: Sequence[str], queries: Queries) -> list[Mapping[str, Any]]:
+        """Return the rows of queries; fields that do not exist, or that we may not see, are left out of them.
+
+        Salesforce names one of them at a time. Writing to one is refused just as well, and is told with the delivery.
+        """
+        while True:
+            try:
+                return [row for query in queries(fields) for row in await self._rows(query)]
+            except BatchRefusedError as error:
+                rest = [name for name in fields if name not in error.properties]
+                if len(rest) == len(fields):
+                    failure = error.failure
+                    raise CrmError("bad_request", failure.detail, transient=failure.transient) from None
+                if not error.properties <= self._told:
+                    self._told |= error.properties
+                    _log.warning("Salesforce has no such field, or does not show it", fields=sorted(error.properties))
+                fields = rest
 
     async def _rows(self, query: str) -> list[Mapping[str, Any]]:
         """Return the rows of a query, page by page."""
@@ -105,18 +139,10 @@ class SalesforceCrm:
 
     def _page(self, reply: Reply) -> Mapping[str, Any]:
         if reply.status != _OK:
-            raise self._whole(reply)
+            raise refused(reply, self._session.client)
         if not isinstance(reply.body, dict) or not isinstance(reply.body.get("records"), list):
             raise CrmError("malformed", "the reply has no records", transient=True, http_status=reply.status)
         return reply.body
-
-    def _whole(self, reply: Reply) -> CrmError:
-        """Return the error of a query: what is wrong with it is wrong for all records."""
-        error = refused(reply, self._session.client)
-        if isinstance(error, CrmError):
-            return error
-        failure = error.failure
-        return CrmError("bad_request", failure.detail, transient=failure.transient, http_status=reply.status)
 
     async def _write_batch(self, updates: Sequence[RecordUpdate]) -> Results:
         reply = await self._session.call(
@@ -149,6 +175,17 @@ def _fields(properties: Sequence[str]) -> list[str]:
     if wrong := [name for name in fields if not is_field(name)]:
         raise CrmError("invalid_field", ", ".join(wrong), transient=False, maybe_sent=False)
     return fields
+
+
+def _of_value(update: RecordUpdate, failure: CrmFailure) -> CrmFailure:
+    """Name the fields whose type is another one than the value's: Salesforce tells the value only, in its message."""
+    found = _MISFIT.search(failure.detail)
+    if found is None or failure.properties:
+        return failure
+    told = found[1].lower()
+    guilty = frozenset(n for n, value in update.properties.items() if str(for_salesforce(value)).lower() == told)
+    detail = f"{found.string[: found.start()]}another type: {', '.join(sorted(guilty))}" if guilty else failure.detail
+    return replace(failure, properties=guilty, detail=detail)
 
 
 def _input(update: RecordUpdate) -> Mapping[str, Any]:

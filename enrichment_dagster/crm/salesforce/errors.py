@@ -14,14 +14,20 @@ from enrichment_dagster.errors import CrmError
 from enrichment_dagster.http import RemoteClient, Reply
 from enrichment_dagster.ports import CrmFailure
 
+INVALID_ID = "invalid_id"
+_LOCKED = "UNABLE_TO_LOCK_ROW"
 _CODES: Mapping[str, tuple[str, bool]] = {
-    "UNABLE_TO_LOCK_ROW": ("locked", True),
+    _LOCKED: ("locked", True),
     "SERVER_UNAVAILABLE": ("unavailable", True),
+    "UNKNOWN_EXCEPTION": ("server_error", True),
+    "QUERY_TIMEOUT": ("timeout", True),
+    "REQUEST_RUNNING_TOO_LONG": ("timeout", True),
     "REQUEST_LIMIT_EXCEEDED": ("daily_limit", True),
     "NOT_FOUND": ("not_found", False),
     "ENTITY_IS_DELETED": ("not_found", False),
     "INVALID_CROSS_REFERENCE_KEY": ("not_found", False),
-    "MALFORMED_ID": ("invalid_id", False),
+    "MALFORMED_ID": (INVALID_ID, False),
+    "INVALID_QUERY_FILTER_OPERATOR": (INVALID_ID, False),  # "invalid ID field": of queries by id
     "CANNOT_UPDATE_CONVERTED_LEAD": ("converted", False),
     "DUPLICATES_DETECTED": ("conflict", False),
     "DUPLICATE_VALUE": ("conflict", False),
@@ -48,7 +54,8 @@ _CODES: Mapping[str, tuple[str, bool]] = {
 _REJECTED = ("rejected", False)
 _DAILY_WAIT_SECONDS = 3_600.0  # the limit counts the last 24 hours, so that some of it comes back every hour
 _BAD_REQUEST = 400
-_NO_SUCH_COLUMN = re.compile(r"No such column '([A-Za-z0-9_]+)' on sobject")
+_OWN_RULE = "FIELD_CUSTOM_VALIDATION_EXCEPTION"  # a validation rule of the account
+_NO_SUCH_COLUMN = re.compile(r"No such column '([A-Za-z0-9_]+)' on (?:sobject|entity)")  # of writes and of queries
 
 
 def code_of(reply: Reply) -> str:
@@ -59,10 +66,26 @@ def code_of(reply: Reply) -> str:
 
 def failure_of(errors: Any, client: RemoteClient) -> CrmFailure:
     """Return what a collection's result says of one record: ``errors`` is ``[{statusCode, message, fields}]``."""
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    told = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    first = told[0] if told else {}
     code = str(first.get("statusCode") or first.get("errorCode") or "")
-    reason, transient = _CODES.get(code, _REJECTED)
-    return CrmFailure(reason, transient, client.show(f"{code}: {first.get('message') or ''}"))
+    # A trigger that finds a row locked ends with a code of its own and tells the cause in its message.
+    locked = _LOCKED if _LOCKED in str(first.get("message")) else ""
+    reason, transient = _CODES.get(locked or code, _REJECTED)
+    fields = frozenset(name for error in told for name in _fields(error))
+    return CrmFailure(reason, transient, client.show(f"{code}: {_words(first, code)}"), fields)
+
+
+def _fields(error: Mapping[str, Any]) -> list[str]:
+    listed = error.get("fields")
+    named = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    return named or _NO_SUCH_COLUMN.findall(str(error.get("message")))
+
+
+def _words(error: Mapping[str, Any], code: str) -> str:
+    """Return what an error says without the value that it is about; an administrator's own message as it is."""
+    fields = _fields(error)
+    return ", ".join(fields) if fields and code != _OWN_RULE else str(error.get("message") or "")
 
 
 def refused(reply: Reply, client: RemoteClient) -> CrmError | BatchRefusedError:

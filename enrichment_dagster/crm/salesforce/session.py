@@ -23,6 +23,7 @@ _TOKEN_PATH = "/services/oauth2/token"  # noqa: S105 - a path
 Texts = Mapping[str, Text]
 _NONE: Texts = MappingProxyType({})
 _OK = range(200, 300)
+_NO_SESSION = 401  # whatever the body says: without a new token no call of this process would succeed again
 _UNAUTHORIZED = frozenset({400, 401, 403})  # the token endpoint says invalid_client with any of these
 
 
@@ -55,7 +56,7 @@ class SalesforceSession:
         token = await self._current(None)
         call = Call(method, path, self._timeout_seconds, params, headers, json)
         reply = await self.client.exchange(_signed(call, token))
-        if code_of(reply) != "INVALID_SESSION_ID":
+        if reply.status != _NO_SESSION and code_of(reply) != "INVALID_SESSION_ID":
             return reply
         return await self.client.exchange(_signed(call, await self._current(token)))
 

@@ -4,9 +4,12 @@ import pytest
 from support.remote import settings_for
 
 from enrichment_dagster.clock import SystemClock
+from enrichment_dagster.crm.mapper import ConfiguredMapper
 from enrichment_dagster.crm.mapping import from_properties, plan_write, to_properties
 from enrichment_dagster.crm.registry import build_crms
+from enrichment_dagster.domain.config import CrmConfig
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.domain.routing import RoutingDecision
 from enrichment_dagster.http import RemoteClients
 from enrichment_dagster.ports import CrmFailure, RecordUpdate
 from enrichment_dagster.sandbox import SandboxConfig, parse_plan, running_sandbox
@@ -86,6 +89,38 @@ async def test_one_bad_record_does_not_lose_the_others(crm, config, create):
     assert results[good] is None
     assert results[bad].reason == "validation"
     assert (await crm.read([good], [title]))[good].properties[title] == "CEO"
+
+
+@every_crm
+async def test_a_score_is_a_number(crm, create):
+    """Salesforce refuses a number that is sent as text, and the record's other values with it."""
+    name = {"hubspot": "lead_score", "salesforce": "Lead_Score__c"}[crm.system]
+    example = {"objects": {KIND[crm.system]: {"mapping": {"email": "email"}, "routing": {"score": name}}}}
+    base_url = {} if crm.system == "hubspot" else {"base_url": "https://crm.example"}
+    mapper = ConfiguredMapper(CrmConfig.model_validate({crm.system: {**base_url, **example}}))
+    ref = create()
+    told = mapper.routing(ref, RoutingDecision("enterprise", 75, "enterprise_team", ()))
+    assert await crm.write([RecordUpdate(ref, told)]) == {ref: None}
+    read = (await crm.read([ref], [name]))[ref]
+    assert float(read.properties[name]) == 75
+
+
+@every_crm
+async def test_the_property_that_a_record_is_refused_for_is_named(crm, config, create):
+    """So that a delivery can leave it out and write the rest."""
+    title, city = config.mapping["title"], config.mapping["city"]
+    for update in ({title: "x" * 70_000, city: "Rome"}, {"Nope__c": "x", city: "Rome"}):
+        [failure] = (await crm.write([RecordUpdate(create(), update)])).values()
+        assert (failure.reason, failure.properties) == ("validation", update.keys() - {city})
+        assert "xxxx" not in failure.detail
+
+
+@pytest.mark.parametrize("system", ["salesforce"])
+@pytest.mark.parametrize(("name", "value"), [("Founded_Year__c", "1998"), ("Title", 1998)])
+async def test_a_field_of_another_type_is_named_though_salesforce_tells_its_value_only(crm, create, name, value):
+    [failure] = (await crm.write([RecordUpdate(create(), {name: value, "City": "Rome"})])).values()
+    assert (failure.reason, failure.properties) == ("validation", {name})
+    assert failure.detail == f"JSON_PARSER_ERROR: another type: {name}"
 
 
 @every_crm

@@ -50,7 +50,7 @@ CASES = {
         ),
         throttle=reply(429, sample("hubspot-error-429")),
         throttle_reason="throttled",
-        bad_ids=("", "abc", "12; drop", "1/2"),
+        bad_ids=("", "abc", "12; drop", "1/2", "9223372036854775808"),
     ),
     "salesforce": Case(
         refs=(

@@ -91,6 +91,25 @@ async def test_a_207_of_a_read(hubspot, vendor):
     assert results[OTHER] == CrmFailure("not_found", transient=False, detail="gone")
 
 
+async def test_a_record_that_was_merged_away_is_read_as_what_it_became(hubspot, vendor):
+    """Its old id is what the webhook said; HubSpot answers under the new one."""
+    became = {"id": "900", "properties": {"email": "dana@b.example", "jobtitle": "typed by a person"}}
+    unknown = {"category": "OBJECT_NOT_FOUND", "message": "gone", "context": {"ids": ["3"]}}
+
+    def serve(writer):
+        asked = [item["id"] for item in vendor.requests[-1].json["inputs"]]
+        held = {"1": {"id": "1", "properties": {"email": "a@b.example"}}, "2": became}
+        results = [held[record_id] for record_id in asked if record_id in held]
+        errors = [unknown] if "3" in asked else []
+        return reply(207 if errors else 200, {"results": results, "errors": errors})(writer)
+
+    vendor.answer(serve)
+    results = await hubspot.read([ref(1), ref(2), ref(3)], ["email", "jobtitle"])
+    assert results[ref(2)] == CrmRecord(ref(2), became["properties"])
+    assert results[ref(1)].properties["email"] == "a@b.example"
+    assert results[ref(3)].reason == "not_found"
+
+
 async def test_an_unknown_property_fails_its_records_only(hubspot, vendor):
     vendor.answer(
         reply(400, sample("hubspot-error-validation")), reply(200, {"results": [{"id": str(n)} for n in range(1, 10)]})
@@ -121,6 +140,23 @@ async def test_a_batch_in_which_all_is_wrong_does_not_burn_the_limit(hubspot, ve
     assert len(vendor.requests) <= 40
     assert {f.reason for f in results.values()} == {"validation", "batch_refused"}
     assert {f.transient for f in results.values() if f.reason == "batch_refused"} == {True}
+
+
+@pytest.mark.parametrize(("kind", "named"), [("contact", {"email"}), ("company", set())])
+async def test_a_conflict_of_contacts_is_one_of_addresses(hubspot, vendor, kind, named):
+    """Another contact has the address: title and status are this one's all the same."""
+    error = {"category": "CONFLICT", "message": "Contact already exists", "context": {"objectWriteTraceId": ["1"]}}
+    vendor.answer(reply(207, {"results": [], "numErrors": 1, "errors": [error]}))
+    record = RecordRef("hubspot", kind, "1")
+    failure = (await hubspot.write([RecordUpdate(record, {"email": "a@b.example", "jobtitle": "x"})]))[record]
+    assert (failure.reason, failure.properties) == ("conflict", named)
+
+
+async def test_a_company_that_can_not_be_associated_is_no_fault_of_the_fields(hubspot, vendor):
+    gone = {"status": "error", "category": "OBJECT_NOT_FOUND", "message": "no such company"}
+    vendor.answer(reply(200, {"results": [{"id": "1"}]}), reply(404, gone))
+    failure = (await hubspot.write([RecordUpdate(ref(1), {"jobtitle": "x", "@company": "9"})]))[ref(1)]
+    assert (failure.reason, failure.properties) == ("not_found", {"@company"})
 
 
 async def test_batches_hold_a_hundred_and_a_record_once(hubspot, vendor):

@@ -5,6 +5,7 @@ import json
 from urllib.parse import quote_plus
 
 import pytest
+from structlog.testing import capture_logs
 from support.clock import ManualClock
 from support.loopback import loopback, reply, sample
 from support.remote import SALESFORCE_TOKEN, assert_nothing_secret, settings_for, told
@@ -105,6 +106,12 @@ async def test_an_ended_session_is_renewed_once(salesforce, vendor):
     assert [seen.path == TOKEN_PATH for seen in vendor.requests] == [True, False, True, False]
 
 
+async def test_a_session_is_renewed_whatever_the_401_says(salesforce, vendor):
+    """Otherwise the process would be locked out until it is started anew."""
+    vendor.answer(TOKEN, reply(401, b"<html>", "text/html"), TOKEN, NO_ROWS)
+    assert (await salesforce.read([DANA], ["Email"]))[DANA] == CrmFailure("not_found", transient=False)
+
+
 async def test_a_session_that_ends_again_is_an_error(salesforce, vendor):
     vendor.answer(TOKEN, ENDED, TOKEN, ENDED)
     error = await failure(salesforce.read([DANA], ["Email"]))
@@ -167,12 +174,36 @@ async def test_results_per_record(salesforce, vendor):
         "STRING_TOO_LONG": ("validation", False),
         "CANNOT_UPDATE_CONVERTED_LEAD": ("converted", False),
         "SOMETHING_NEW": ("rejected", False),
+        "UNKNOWN_EXCEPTION": ("server_error", True),
     }
     rows = [{"success": False, "errors": [{"statusCode": code, "message": "m", "fields": []}]} for code in codes]
+    trigger = "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"
+    for message, meaning in (("AfterUpdate: UNABLE_TO_LOCK_ROW, unable", ("locked", True)), ("m", ("rejected", False))):
+        rows.append({"success": False, "errors": [{"statusCode": trigger, "message": message, "fields": []}]})
+        codes[f"{trigger} {message}"] = meaning
     vendor.answer(TOKEN, reply(200, [*rows, {"success": False}, {"id": "x", "success": True}, "odd"]))
     results = await salesforce.write([RecordUpdate(ref(n), {"A": 1}) for n in range(len(codes) + 3)])
     told_of = [None if f is None else (f.reason, f.transient) for f in results.values()]
     assert told_of == [*codes.values(), ("rejected", False), None, ("unconfirmed", True)]
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (
+            {"statusCode": "STRING_TOO_LONG", "message": "Title: data value too large: Chief", "fields": ["Title"]},
+            "STRING_TOO_LONG: Title",
+        ),
+        (
+            {"statusCode": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "message": "In English", "fields": ["Title"]},
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION: In English",
+        ),
+    ],
+)
+async def test_the_fields_that_a_record_is_refused_for_are_named_without_values(salesforce, vendor, error, detail):
+    vendor.answer(TOKEN, reply(200, [{"success": False, "errors": [error, {**error, "fields": ["City"]}]}]))
+    failure = (await salesforce.write([RecordUpdate(ref(1), {"Title": "Chief", "City": "x", "Phone": "1"})]))[ref(1)]
+    assert (failure.properties, failure.detail) == ({"Title", "City"}, detail)
 
 
 async def test_a_locked_row_of_a_whole_call_is_transient(salesforce, vendor):
@@ -190,6 +221,28 @@ async def test_an_unknown_field_fails_its_records_only(salesforce, vendor):
     assert results[ref(2)] is None
 
 
+async def test_an_id_that_salesforce_does_not_take_fails_alone(salesforce, vendor):
+    """It comes with a webhook, in a batch with everybody else's records."""
+    bad, good = "00Q5g0000000077", [ref(n) for n in range(60) if n != 77]
+
+    def serve(writer):
+        query = vendor.requests[-1].query.get("q", "")
+        if vendor.requests[-1].path == TOKEN_PATH:
+            return TOKEN(writer)
+        if bad in query:
+            refusal = {"message": f"invalid ID field: {bad}", "errorCode": "INVALID_QUERY_FILTER_OPERATOR"}
+            return reply(400, [refusal])(writer)
+        rows = [{"Id": one.record_id, "Email": "a@b.example"} for one in good if one.record_id in query]
+        return reply(200, {"done": True, "records": rows})(writer)
+
+    vendor.answer(serve)
+    poison = RecordRef("salesforce", "lead", bad)
+    results = await salesforce.read([*good[:20], poison, *good[20:]], ["Email"])
+    assert (results[poison].reason, results[poison].transient) == ("invalid_id", False)
+    assert all(isinstance(results[one], CrmRecord) for one in good)
+    assert len(vendor.requests) <= 15
+
+
 async def test_the_daily_limit_stops_all(salesforce, vendor):
     vendor.answer(TOKEN, reply(403, [{"message": "Limit", "errorCode": "REQUEST_LIMIT_EXCEEDED"}]))
     error = await failure(salesforce.read([DANA], ["Email"]))
@@ -201,6 +254,29 @@ async def test_a_next_page_elsewhere_is_not_followed(salesforce, vendor):
     error = await failure(salesforce.read([DANA], ["Email"]))
     assert error.reason == "malformed"
     assert len(vendor.requests) == 2
+
+
+async def test_fields_that_are_not_shown_do_not_hide_the_record(salesforce, vendor):
+    """They do not exist in this account, or its administrator gave us no right to them."""
+
+    def serve(writer):
+        query = vendor.requests[-1].query.get("q", "")
+        if vendor.requests[-1].path == TOKEN_PATH:
+            return TOKEN(writer)
+        for name in ("Seniority__c", "Tech_Stack__c"):
+            if name in query:
+                message = f"\nSELECT Id\n ^\nERROR at Row:1\nNo such column '{name}' on entity 'Lead'. If you are"
+                return reply(400, [{"message": message, "errorCode": "INVALID_FIELD"}])(writer)
+        return reply(200, {"done": True, "records": [{"Id": DANA.record_id, "Title": "CTO"}]})(writer)
+
+    vendor.answer(serve)
+    with capture_logs() as logs:
+        await salesforce.read([DANA], ["Title", "Seniority__c", "Tech_Stack__c"])
+        read = await salesforce.read([DANA], ["Title", "Seniority__c", "Tech_Stack__c"])
+    assert [line["fields"] for line in logs] == [["Seniority__c"], ["Tech_Stack__c"]]
+    assert read[DANA].properties == {"Id": DANA.record_id, "Title": "CTO"}
+    by_unseen = Search("lead", "email", ("Seniority__c",))
+    assert (await failure(salesforce.find(by_unseen, ["a@b.example"], ["Title"]))).reason == "bad_request"
 
 
 async def test_a_field_that_does_not_exist_is_said(salesforce, vendor):

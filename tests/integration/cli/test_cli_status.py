@@ -60,6 +60,7 @@ async def test_the_keys_stay_as_scripts_know_them(installation: Installation) ->
         "outcomes",
         "backlog",
         "owed",
+        "crm_refused",
         "loops",
         "lanes",
         "spend_usd_24h",

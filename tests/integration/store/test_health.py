@@ -10,7 +10,7 @@ from support.rig import LANE
 
 from enrichment_dagster.domain.fields import RejectedValue
 from enrichment_dagster.domain.outcome import MissingReason, Outcome
-from enrichment_dagster.ports import DeliveryRetry, FollowUp
+from enrichment_dagster.ports import DeliveryRetry, FollowUp, WriteRecord
 from enrichment_dagster.store.health import Balance
 
 HOUR = timedelta(hours=1)
@@ -137,6 +137,23 @@ async def test_what_is_owed_says_how_much_since_when_and_why(rig):
     first, _ = await rig.claim()
     await rig.work.record_deliveries("run-1", [], [DeliveryRetry(first, "locked", rig.clock.now())])
     assert rig.health.owed() == {"entries": 2, "oldest_seconds": 30.0, "reasons": {"locked": 1}}
+
+
+async def test_what_crms_refused_is_told_in_their_words(rig):
+    await rig.conclude(await rig.leased(1, 2, 3))
+    first, second, third = await rig.claim()
+    words = "validation: INVALID_OPTION industry"
+    kept = {"industry": f"refused: {words}", "jobtitle": "filled"}
+    now = rig.clock.now()
+    done = [
+        WriteRecord(first, "rejected", now, reason="converted"),
+        WriteRecord(second, "written", now, written={"a": "b"}, kept=kept),
+        WriteRecord(third, "written", now, written={"a": "b"}, kept={"jobtitle": "filled"}),
+    ]
+    await rig.work.record_deliveries("run-1", done, [])
+    assert rig.health.crm_refused(HOUR) == {"converted": 1, words: 1}
+    rig.clock.advance(3_601)
+    assert rig.health.crm_refused(HOUR) == {}
 
 
 async def test_spend_counts_what_was_settled_and_what_is_held(rig):

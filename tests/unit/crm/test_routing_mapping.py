@@ -29,7 +29,7 @@ def test_the_commented_examples_of_the_shipped_file_are_valid() -> None:
     both = mapper(SHIPPED.replace("# routing: {", "routing: {"))
     assert both.routing(HUBSPOT, DECISION) == {
         "lead_segment": "enterprise",
-        "lead_score": "75",
+        "lead_score": 75,
         "lead_route": "enterprise_team",
     }
     assert set(both.routing(SALESFORCE, DECISION)) == {"Lead_Segment__c", "Lead_Score__c", "Lead_Route__c"}

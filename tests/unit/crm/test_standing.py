@@ -38,6 +38,16 @@ def test_a_person_may_refuse(said, refuses):
     assert found == Standing("", refuses)
 
 
+def test_a_consent_that_we_may_not_see_is_no_consent():
+    consent = {"property": "HasOptedOutOfEmail", "refused": [True]}
+    lead = {"mapping": {"email": "Email"}, "status": STATUS, "consent": consent}
+    config = {"salesforce": {"base_url": "https://crm.example", "objects": {"lead": lead}}}
+    found = ConfiguredMapper(CrmConfig.model_validate(config))
+    record = RecordRef("salesforce", "lead", "00Q5g00000AbCdEEAX")
+    assert found.standing(record, {"Email": "a@b.example"}).refuses
+    assert not found.standing(record, {"Email": "a@b.example", "HasOptedOutOfEmail": None}).refuses
+
+
 def test_words_of_ones_own_for_a_no():
     found = mapper(property="consent", refused=["Withdrawn", "No"])
     assert found.standing(CONTACT, {"consent": "withdrawn"}).refuses

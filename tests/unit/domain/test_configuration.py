@@ -84,6 +84,19 @@ def test_of_an_entry_that_there_is_not_the_ones_that_there_are_are_told():
     )
 
 
+def test_properties_are_named_as_the_apis_name_them_and_each_has_one_owner():
+    """A label in place of a name is refused at every write; a property of two fields is overwritten by one of them."""
+    text = changed(("title: jobtitle", 'title: "Job title"'), ("contact:", "contact:\nROUTING"))
+    text = text.replace("ROUTING", "        routing: {segment: company, route: email}")
+    name, *same = problems(text)
+    assert name.startswith("line 25: crm.hubspot.objects.contact.mapping.title: ")
+    assert name.endswith("a property's internal name, as the CRM's API has it: letters, digits and _")
+    assert [problem.partition(".mapping: ")[2] for problem in same] == [
+        "mapping.company_name and routing.segment go to the same property, company",
+        "mapping.email and routing.route go to the same property, email",
+    ]
+
+
 def test_what_only_the_vendors_know_is_reported_with_all_the_rest():
     """A file that is called right must not be refused when the first event comes."""
     text = changed(

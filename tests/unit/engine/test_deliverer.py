@@ -11,6 +11,7 @@ from support.clock import ManualClock
 from support.ports import NotingWorkStore, PlainMapper, ScriptedCrm
 
 from enrichment_dagster.domain.event import RecordRef
+from enrichment_dagster.engine import delivery
 from enrichment_dagster.engine.delivery import Deliverer
 from enrichment_dagster.errors import CrmError
 from enrichment_dagster.ports import CrmFailure
@@ -73,6 +74,22 @@ async def test_what_a_person_filled_in_meanwhile_is_left_alone(deliver, crm, wor
     assert work.done[0].kept == {"p_title": "filled"}
 
 
+async def test_of_many_records_each_is_read_shortly_before_it_is_written(deliver, crm):
+    """The CRMs take no conditions: what is typed between the two is lost, so there must be little in between."""
+    entries = [owed(number) for number in range(450)]
+    crm.records = {entry.ref: {} for entry in entries}
+    written_before = []
+    read = crm.read
+
+    async def noting(refs, properties):
+        written_before.append(len(crm.written))
+        return await read(refs, properties)
+
+    crm.read = noting
+    await deliver(*entries)
+    assert written_before == [0, 200, 400]
+
+
 async def test_the_record_is_compared_on_what_is_owed_not_on_more(deliver, crm):
     crm.records[owed().ref] = {}
     await deliver(owed())
@@ -116,6 +133,11 @@ class TestTrouble:
         assert report.put_off == {"server_error": 2}
         assert all(3 <= (retry.next_at - clock.now()).total_seconds() <= 7 for retry in work.retries)
 
+    async def test_what_somebody_has_to_mend_is_told_in_the_crms_words(self, deliver, crm, work):
+        crm.down = CrmError("forbidden", "MISSING_SCOPES crm.objects.contacts.write", transient=False)
+        await deliver(owed())
+        assert [retry.reason for retry in work.retries] == ["forbidden: MISSING_SCOPES crm.objects.contacts.write"]
+
     @pytest.mark.parametrize(("asked", "granted"), [(120.0, 120.0), (86_400.0, 900.0)])
     async def test_retry_after_is_honoured_and_capped(self, deliver, crm, work, clock, asked, granted):
         crm.down = CrmError("throttled", transient=True, retry_after_seconds=asked)
@@ -137,6 +159,49 @@ class TestTrouble:
         assert statuses(work) == {"1": "written", "2": "rejected", "4": "already_there", "5": "rejected"}
         assert [retry.reason for retry in work.retries] == ["locked"]
         assert {item.reason for item in work.done if item.status == "rejected"} == {"validation", "not_found"}
+
+    async def test_a_property_that_is_refused_does_not_cost_the_others(self, deliver, crm, work):
+        entry, other = owed(fill={"p_title": "CTO", "p_phone": "+1", "p_city": "Rome"}), owed(2)
+        crm.records = {entry.ref: {}, other.ref: {}}
+        crm.refused_properties = {"p_phone", "p_city"}
+        await deliver(entry, other)
+        assert crm.records[entry.ref] == {"p_title": "CTO", "status": "partial"}
+        assert statuses(work) == {"1": "written", "2": "written"}
+        told = next(item for item in work.done if item.entry is entry)
+        assert told.written == {"p_title": "CTO", "status": "partial"}
+        assert told.kept == {
+            "p_city": "refused: validation: TOO_LONG p_city",
+            "p_phone": "refused: validation: TOO_LONG p_phone",
+        }
+
+    async def test_a_record_of_which_nothing_is_taken_is_rejected_with_what_the_crm_says(self, deliver, crm, work):
+        crm.records[owed().ref] = {}
+        crm.refused_properties = {"p_title", "status"}
+        await deliver(owed())
+        assert [(item.status, item.reason) for item in work.done] == [("rejected", "validation: TOO_LONG status")]
+
+    async def test_a_crm_that_is_too_slow_is_left_before_others_may_claim(self, deliver, crm, work, monkeypatch):
+        """A late write would come after the next write to the record, and undo it."""
+        monkeypatch.setattr(delivery, "_PATIENCE_SECONDS", 0.05)
+        crm.records = {owed(number).ref: {} for number in (1, 2)}
+        crm.hangs_in_writes = True
+        report = await deliver(owed(1), owed(2))
+        assert (report.put_off, crm.written) == ({"timeout": 2}, [])
+        work.retries.clear()
+        crm.hangs_in_writes = False
+        await deliver()
+        assert statuses(work) == {"1": "written", "2": "written"}
+
+    async def test_a_slow_crm_gets_less_at_a_time_until_it_is_quick_again(self, deliver, crm, work, monkeypatch):
+        monkeypatch.setattr(delivery, "_PATIENCE_SECONDS", 0.05)
+        crm.hangs_in_writes = True
+        crm.records = {owed(number).ref: {} for number in range(300)}
+        await deliver(*(owed(number) for number in range(300)))
+        work.retries.clear()
+        crm.hangs_in_writes = False
+        await deliver()
+        assert len(work.done) == 300
+        assert [len(refs) for refs, _ in crm.reads] == [200, 125, 175]
 
     async def test_one_crm_that_is_down_does_not_hold_up_another(self, work, crm, clock):
         other = ScriptedCrm("salesforce")

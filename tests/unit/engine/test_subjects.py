@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 from support.builders import an_event
 from support.ports import PlainMapper, ScriptedCrm
 
@@ -145,6 +146,13 @@ class TestSearches:
 
 
 class TestTrouble:
+    async def test_why_a_crm_can_not_be_read_stands_in_the_log(self, read, crm):
+        crm.down = CrmError("unauthorized", "the token was revoked", transient=False)
+        with capture_logs() as logs:
+            assert (await read(an_event(subject=CONTACT))).unread
+        told = [(line["system"], line["kind"], line["reason"], line["detail"]) for line in logs]
+        assert told == [("hubspot", "contact", "unauthorized", "the token was revoked")]
+
     async def test_a_crm_that_is_down_leaves_its_events_unread(self, read, crm):
         crm.down = DOWN
         for subject in (CONTACT, PERSON, ACCOUNT):
