@@ -113,11 +113,6 @@ class SqlWorkStore:
             earlier = earlier_values(connection, [row["event_id"] for row in rows if _goes_on(row)])
             return [_item(row, earlier.get(row["event_id"], ())) for row in rows]
 
-    def batch_work_ids(self, batch_id: str) -> list[str]:
-        """Return the ids of all work that the batch holds or held to its end."""
-        with self._ops.read() as connection:
-            return list(connection.execute(select(work.c.work_id).where(work.c.batch_id == batch_id)).scalars())
-
     async def renew(self, lease: Lease) -> Lease:
         """Extend the lease, or raise ``LeaseLost``."""
         return await self._committer.submit(self._renew, lease)
