@@ -27,13 +27,13 @@ class EnrichmentError(Exception):
 
 
 class ConfigurationError(EnrichmentError):
-    """The configuration is wrong. ``problems`` lists ALL of them, each in words that say what to change."""
+    """Something has to be changed first. ``problems`` lists ALL of it, each in words that say what; ``where`` it is."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], where: str = "in the configuration") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         noun = "problem" if count == 1 else "problems"
-        super().__init__(f"{count} {noun} in the configuration:\n" + "\n".join(f"  - {p}" for p in self.problems))
+        super().__init__(f"{count} {noun} {where}:\n" + "\n".join(f"  - {p}" for p in self.problems))
 
 
 class IntakeError(EnrichmentError):

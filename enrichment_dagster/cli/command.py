@@ -52,7 +52,7 @@ def as_failure(error: click.ClickException | EnrichmentError) -> click.ClickExce
     if isinstance(error, click.ClickException):
         return error
     if isinstance(error, ConfigurationError):
-        message = f"{error}\nChange this, then try `enrichment config --check`."
+        message = f"{error}\nChange this, then try `enrichment doctor`: it checks configuration, keys and ports."
         return WrongUse("configuration", message, problems=error.problems)
     return Failure("store", str(error))
 

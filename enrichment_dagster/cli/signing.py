@@ -35,12 +35,6 @@ def hubspot_headers(secret: str, url: str, body: bytes, now_ms: int) -> dict[str
     }
 
 
-def hubspot_headers_v2(secret: str, url: str, body: bytes) -> dict[str, str]:
-    """Sign as HubSpot does for workflows (version 2)."""
-    signature = hashlib.sha256(secret.encode() + b"POST" + url.encode() + body).hexdigest()
-    return {**_JSON, "X-HubSpot-Signature-Version": "v2", "X-HubSpot-Signature": signature}
-
-
 def secret_headers(secret: str, header: str) -> dict[str, str]:
     """Show a shared secret: what Flow, Clay and others do that sign nothing."""
     return {**_JSON, header: f"Bearer {secret}" if header.lower() == "authorization" else secret}

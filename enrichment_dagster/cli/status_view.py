@@ -79,7 +79,7 @@ def _lanes(lanes: Mapping[str, Any]) -> RenderableType:
             table,
             name,
             seconds_text(lane["target_seconds"]),
-            *(seconds_text(lane[f"p{p}_seconds"]) for p in (50, 95, 99)),
+            *(seconds_text(lane[f"p{p}_seconds"]) if lane["samples"] else "-" for p in (50, 95, 99)),
             lane["open"],
             seconds_text(lane["oldest_open_seconds"]) if lane["open"] else "-",
             f"{lane['due']} for {seconds_text(lane['lag_seconds'])}" if lane["due"] else "-",

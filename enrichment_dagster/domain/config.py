@@ -76,7 +76,7 @@ from enrichment_dagster.domain.config_types import (
     Text,
     Usd,
 )
-from enrichment_dagster.domain.config_words import in_words
+from enrichment_dagster.domain.config_words import in_words, place_of
 from enrichment_dagster.domain.triggers import TriggerRules, Triggers
 
 __all__ = [
@@ -185,7 +185,7 @@ class EnrichmentConfig(ConfigModel):
         try:
             config = check(raw)
         except ValidationError as error:
-            found = [*(_line(item["loc"], in_words(item, cls), item["input"]) for item in error.errors()), *found]
+            found = [*(_line(place_of(item), in_words(item, cls), item["input"]) for item in error.errors()), *found]
         if found:
             raise ValidationError.from_exception_data(cls.__name__, found)
         return config

@@ -27,7 +27,13 @@ def in_words(error: ErrorDetails, root: type[BaseModel]) -> str:
     if error["type"] in _PLAIN:
         return _PLAIN[error["type"]]
     form = FORMS.get(str(error.get("ctx", {}).get("pattern")))
-    return f"must be {form}" if form else error["msg"].removeprefix("Value error, ")
+    said = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"must be {form}" if form else said
+
+
+def place_of(error: ErrorDetails) -> tuple[int | str, ...]:
+    """Return where the wrong entry is; of one whose name is wrong pydantic says it by a part that no file has."""
+    return error["loc"][:-1] if error["loc"][-1:] == ("[key]",) else error["loc"]
 
 
 def _names_at(root: type[BaseModel], place: Sequence[int | str]) -> list[str]:

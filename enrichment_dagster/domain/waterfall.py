@@ -69,16 +69,6 @@ def candidate_key(value: FieldValue) -> CandidateKey:
     return (value.field, value.provider, value.subject_key)
 
 
-def merge(
-    first: Mapping[CandidateKey, FieldValue], second: Mapping[CandidateKey, FieldValue]
-) -> dict[CandidateKey, FieldValue]:
-    """Return all candidates of both, of two with the same key the better one."""
-    merged = dict(first)
-    for key, value in second.items():
-        absorb(merged, key, value)
-    return merged
-
-
 def absorb(candidates: dict[CandidateKey, FieldValue], key: CandidateKey, value: FieldValue) -> None:
     """Add a candidate in place, unless a better one with its key is there."""
     known = candidates.get(key)

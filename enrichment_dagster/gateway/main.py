@@ -18,15 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from assets.lanes import LANES, with_lane
-from enrichment_dagster.composition import (
-    LateService,
-    RoutingService,
-    Stores,
-    open_late_answers,
-    open_routing,
-    open_stores,
-    preload_all,
-)
+from enrichment_dagster.composition import Stores, open_stores, preload_all
 from enrichment_dagster.engine.routing import RoutingCounts
 from enrichment_dagster.errors import ConfigurationError, EnrichmentError
 from enrichment_dagster.gateway.api.service import EnrichService, open_enrich
@@ -46,6 +38,7 @@ from enrichment_dagster.gateway.polling import poll_late_answers
 from enrichment_dagster.gateway.refusals import RefusalCounts
 from enrichment_dagster.gateway.routing import route_leads
 from enrichment_dagster.gateway.seats import hold_seat, in_one_process, workers_check
+from enrichment_dagster.gateway.services import LateService, RoutingService, open_late_answers, open_routing
 from enrichment_dagster.gateway.visitors import KnownVisitors
 from enrichment_dagster.intake.registry import build_senders
 from enrichment_dagster.interpreter import make_quick

@@ -15,7 +15,7 @@ from enrichment_dagster.domain.config import SharedSecretConfig
 from enrichment_dagster.intake.door import Door
 from enrichment_dagster.intake.elements import Element, child, number, text
 from enrichment_dagster.intake.fact import Fact
-from enrichment_dagster.intake.intent import intent_fact
+from enrichment_dagster.intake.intent import intent_fact, rows_of
 from enrichment_dagster.intake.json_sender import JsonSender
 from enrichment_dagster.intake.proof.shared_secret import SharedSecret
 
@@ -33,7 +33,7 @@ class Bombora(JsonSender):
         return cls(SharedSecret(door.secrets, config.header), door.triggers)
 
     def _events_of(self, value: Any) -> Any:
-        return value["data"] if isinstance(value, dict) and isinstance(value.get("data"), list) else value
+        return rows_of(value)
 
     def _fact(self, element: Element, now: datetime) -> Fact:
         topic = _strongest(element.get("topics"))

@@ -14,6 +14,11 @@ from enrichment_dagster.intake.fact import Fact
 from enrichment_dagster.intake.subjects import account_by_domain, clean_domain
 
 
+def rows_of(body: Any) -> Any:
+    """Return the rows of a page of a vendor's API, or the body itself where it is no page."""
+    return body["data"] if isinstance(body, dict) and isinstance(body.get("data"), list) else body
+
+
 def intent_fact(
     row: Element,
     triggers: Triggers,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 
@@ -15,7 +14,6 @@ class ApiRequest:
     event_id: str
     body_hash: str
     answer: Mapping[str, Any] | None
-    begun_at: datetime
 
 
 class ApiRequests(Protocol):

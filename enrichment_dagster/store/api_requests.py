@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.ports import ApiRequest
 from enrichment_dagster.store.committer import GroupCommitter, each
-from enrichment_dagster.store.database import from_ms, to_ms
+from enrichment_dagster.store.database import to_ms
 from enrichment_dagster.store.prepared import Change, Query, insert_of
 from enrichment_dagster.store.tables import api_requests
 
@@ -77,8 +77,8 @@ class SqlApiRequests:
             return None
         if _TAKE_OVER.rows(connection, **mine, b_dead_ms=to_ms(now - TAKEN_FOR_DEAD)):
             return None
-        ((event_id, body_hash, answer, begun_at_ms),) = _EARLIER.rows(connection, **key)
-        return ApiRequest(event_id, body_hash, answer, from_ms(begun_at_ms))
+        ((event_id, body_hash, answer),) = _EARLIER.rows(connection, **key)
+        return ApiRequest(event_id, body_hash, answer)
 
 
 _MINE = (api_requests.c.caller == bindparam("b_caller")) & (api_requests.c.key_hash == bindparam("b_key_hash"))
@@ -107,11 +107,7 @@ _TAKE_OVER = Query(
     .values(begun_at_ms=bindparam("b_now_ms"))
     .returning(api_requests.c.caller)
 )
-_EARLIER = Query(
-    select(api_requests.c.event_id, api_requests.c.body_hash, api_requests.c.answer, api_requests.c.begun_at_ms).where(
-        _MINE
-    )
-)
+_EARLIER = Query(select(api_requests.c.event_id, api_requests.c.body_hash, api_requests.c.answer).where(_MINE))
 _FINISH = Change(update(api_requests).where(_OPEN).values(answer=bindparam("b_answer")))
 _RELEASE = Change(delete(api_requests).where(_OPEN))
 

@@ -18,7 +18,10 @@ _NOT_ROUTED = (str(Outcome.SKIPPED), str(Outcome.FAILED))
 
 @dataclass(frozen=True, slots=True)
 class EndedEvent:
-    """One event from reception to its CRM's confirmation; durations in milliseconds."""
+    """One event from reception to its CRM's confirmation; durations in milliseconds.
+
+    ``fields_by_provider`` counts the values that were chosen, not what others said of the same fields.
+    """
 
     event_id: str
     record: str
@@ -47,7 +50,7 @@ def ended_since(ops: Database, rev: int, limit: int = 2_000) -> list[EndedEvent]
     with ops.read() as connection:
         rows = connection.execute(statement).mappings().all()
         values = select(field_values.c.work_id, field_values.c.provider).where(
-            field_values.c.work_id.in_([row["work_id"] for row in rows])
+            field_values.c.work_id.in_([row["work_id"] for row in rows]), field_values.c.chosen
         )
         counts: dict[str, dict[str, int]] = {}
         for work_id, provider in connection.execute(values):

@@ -33,7 +33,7 @@ from enrichment_dagster.store.own_writes import confirm, note
 from enrichment_dagster.store.pending import register_waiters
 from enrichment_dagster.store.prepared import Change, insertion_of_new
 from enrichment_dagster.store.result_rows import earlier_values, ended_parameters, result_rows, step_as_json
-from enrichment_dagster.store.rows import Row, event_from_row, next_rev
+from enrichment_dagster.store.rows import Row, event_columns, event_from_row, next_rev
 from enrichment_dagster.store.tables import (
     batches,
     crm_writes,
@@ -112,11 +112,6 @@ class SqlWorkStore:
             rows = connection.execute(statement).mappings().all()
             earlier = earlier_values(connection, [row["event_id"] for row in rows if _goes_on(row)])
             return [_item(row, earlier.get(row["event_id"], ())) for row in rows]
-
-    def batch_work_ids(self, batch_id: str) -> list[str]:
-        """Return the ids of all work that the batch holds or held to its end."""
-        with self._ops.read() as connection:
-            return list(connection.execute(select(work.c.work_id).where(work.c.batch_id == batch_id)).scalars())
 
     async def renew(self, lease: Lease) -> Lease:
         """Extend the lease, or raise ``LeaseLost``."""
@@ -280,17 +275,7 @@ def _follow_up_row(item: Enrichment, rev: int) -> dict[str, Any]:
         "work_id": f"{item.item.work_id.partition(_GAP)[0]}{_GAP}{follow_up.tries}",
         "seq": 0,
         "kind": str(WorkKind.GAP_FILL),
-        "event_id": event.event_id,
-        "event_type": event.event_type,
-        "source": event.source,
-        "lane": str(event.lane),
-        "subject_system": event.subject.system,
-        "subject_type": event.subject.object_type,
-        "subject_id": event.subject.record_id,
-        "sender_event_id": event.sender_event_id,
-        "attributes": dict(event.attributes),
-        "occurred_at_ms": to_ms(event.occurred_at),
-        "received_at_ms": to_ms(event.received_at),
+        **event_columns(event),
         "day": follow_up.due_at.date().isoformat(),
         "state": "due",
         "due_at_ms": to_ms(follow_up.due_at),

@@ -119,7 +119,7 @@ class Supervisor:
             if not port_is_free(self.ports.host, port)
         ]
         if taken:
-            raise ConfigurationError(taken)
+            raise ConfigurationError(taken, "with ports")
 
     def _start_all(self, workspace: Path) -> None:
         emulators = [self._sandbox_spec()] if self._sandbox else []

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 import pytest
 import yaml
 from markdown import DOCUMENTS, blocks, links, name_of, paths
+from pydantic import BaseModel
 from support.demo import ROOT
 
 from enrichment_dagster.cli import COMMANDS, main
+from enrichment_dagster.domain.config import EnrichmentConfig
 from enrichment_dagster.settings import load_settings, missing_secrets
 
 LANGUAGES = {"bash", "sql", "python", "text", "yaml", "json", "mermaid", "javascript", "apex"}
@@ -85,6 +89,29 @@ def test_the_readme_lists_every_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `enrichment (\w+)`", text, re.MULTILINE))
     assert listed == {entry.name for entry in COMMANDS} == set(main.list_commands(click.Context(main)))
+
+
+def settings_of(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the names of all settings of a part of the configuration, with those of its parts."""
+    for name, field in model.model_fields.items():
+        yield name
+        for part in parts(field.annotation):
+            yield from settings_of(part)
+
+
+def parts(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from parts(inner)
+
+
+def test_every_setting_is_told_in_the_file_or_in_a_guide() -> None:
+    """Nobody can use what only the code knows."""
+    places = [ROOT / "enrichment.yaml", *(ROOT / "docs" / "guides").glob("*.md")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in places)
+    told = {first or second for first, second in re.findall(r"\b(\w+):|`(?:\w+\.)*(\w+)`", text)}
+    assert not set(settings_of(EnrichmentConfig)) - told
 
 
 def test_the_readme_names_every_key() -> None:

@@ -107,7 +107,7 @@ def test_every_lead_ends_and_says_where_its_fields_came_from(demo: Demo) -> None
     ended = [event for event in demo.ended if event["record"].rpartition(":")[2] in its_own]
     enriched = [event for event in ended if event["outcome"] == "enriched"]
     assert enriched
-    assert all(event["fields_by_provider"].get("apollo") for event in enriched)
+    assert all(event["fields_by_provider"].keys() & {"apollo", "clearbit"} for event in enriched)
     assert all(event["total_ms"] < 60_000 for event in ended)
 
 

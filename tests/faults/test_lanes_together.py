@@ -13,9 +13,10 @@ import pytest
 from inprocess import Pipeline, running_pipeline
 from sqlalchemy import update
 
-from enrichment_dagster.composition import open_routing, preload_all
+from enrichment_dagster.composition import preload_all
 from enrichment_dagster.domain.event import Event, RecordRef
 from enrichment_dagster.engine.routing import RoutingLane
+from enrichment_dagster.gateway.services import open_routing
 from enrichment_dagster.store.tables import work
 
 KNOWN_TO_ALL = 0  # Dana Reyes of Northwind Parts: both providers know her without gaps

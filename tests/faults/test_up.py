@@ -67,6 +67,7 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path: Path) 
     assert (
         f"port {ports.webserver} is in use (webserver); free it or choose another with --webserver-port" in done.stderr
     )
+    assert "1 problem with ports" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -11,7 +11,7 @@ from support.clock import START
 
 from enrichment_dagster.domain.fields import FIELDS, Level
 from enrichment_dagster.domain.outcome import MissingReason
-from enrichment_dagster.domain.waterfall import Knowledge, candidate_key, choose, merge, rank
+from enrichment_dagster.domain.waterfall import Knowledge, absorb, candidate_key, choose, rank
 
 NAMES = ["title", "city", "company_name", "company_domain", "phone"]
 OTHER = "domain:client.io"
@@ -43,6 +43,13 @@ def _set(found):
 
 
 sets = answers.map(_set)
+
+
+def merge(first, second):
+    merged = dict(first)
+    for key, value in second.items():
+        absorb(merged, key, value)
+    return merged
 
 
 @given(sets, sets, sets)

@@ -40,6 +40,7 @@ class Loopback:
 
     answers: list[Act] = field(default_factory=list)
     requests: list[Seen] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # set by the first request
     connections: int = 0
     port: int = 0
 
@@ -55,6 +56,7 @@ class Loopback:
         try:
             while (seen := await _read(reader)) is not None:
                 self.requests.append(seen)
+                self.asked.set()
                 act = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 await act(writer)
                 await writer.drain()

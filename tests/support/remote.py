@@ -84,7 +84,7 @@ every_fault = pytest.mark.parametrize("fault", FAULTS)
 
 def timeout_for(fault: str) -> float:
     """Seconds to give a call: few for a vendor that never ends its answer, for all others more than any needs."""
-    return 0.2 if fault in {"hangs", "slow drip"} else 3.0
+    return 0.5 if fault in {"hangs", "slow drip"} else 3.0
 
 
 def assert_failed_as(error: RemoteError, fault: str) -> None:

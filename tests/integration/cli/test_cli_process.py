@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,13 +45,18 @@ def test_a_command_imports_no_dagster_and_no_data_frames(name: str, tmp_path: Pa
 
 
 def test_help_is_quick(tmp_path: Path) -> None:
-    """Best of three: the machine may be busy with something else."""
+    """In processor time, and the best of three: the machine may be busy with something else."""
     seconds = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = processor_seconds_of_children()
         assert run(environment(tmp_path), "--help").returncode == 0
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(processor_seconds_of_children() - begun)
     assert min(seconds) < 0.4
+
+
+def processor_seconds_of_children() -> float:
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def test_exit_codes_reach_the_shell(tmp_path: Path) -> None:

@@ -142,6 +142,8 @@ async def test_every_event_type_of_the_shipped_file_is_a_lane(installation: Inst
     assert (code, report["problems"]) == (0, [])
     assert list(report["lanes"]) == built == list(installation.settings.config.event_types)
     assert {name for name in report["beats"] if name.startswith("tick:")} == {f"tick:{name}" for name in built}
+    shown = call(environment(installation.home), "status").stdout
+    assert "0 ms" not in shown, "a lane without events has no latency"
 
 
 async def test_how_far_a_sensor_is_behind_is_told(installation: Installation) -> None:

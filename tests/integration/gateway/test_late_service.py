@@ -7,8 +7,9 @@ from support.clock import ManualClock
 from support.empty_stores import put_empty_stores
 from support.environment import SANDBOX_KEYS
 
-from enrichment_dagster.composition import open_late_answers, open_stores
+from enrichment_dagster.composition import open_stores
 from enrichment_dagster.engine.late import CallbackResult
+from enrichment_dagster.gateway.services import open_late_answers
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ async def test_a_batch_is_concluded_in_parts(rig):
     assert [item.work_id for item in rig.work.open_items(lease.batch_id)] == [results[2].item.work_id]
     await rig.conclude(lease, results[2:])
     assert [row["state"] for row in rig.rows(batches)] == ["finished"]
-    assert set(rig.work.batch_work_ids(lease.batch_id)) == {item.item.work_id for item in results}
+    ended = {(row["work_id"], row["batch_id"]) for row in rig.rows(work)}
+    assert ended == {(result.item.work_id, lease.batch_id) for result in results}
 
 
 async def test_a_final_state_never_changes(rig):

@@ -62,7 +62,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., SupervisedProcess]]:
 
     def run(code: str, stop_seconds: float = 1.0, ready: Callable[[], bool] = lambda: True) -> SupervisedProcess:
         spec = ProcessSpec(
-            "tiny", [sys.executable, "-c", code], os.environ, tmp_path / "tiny.log", ready, 5, stop_seconds
+            "tiny", [sys.executable, "-c", code], os.environ, tmp_path / "tiny.log", ready, 60, stop_seconds
         )
         process = SupervisedProcess(spec)
         process.start()
@@ -104,6 +104,7 @@ def sessions_have_a_niceness() -> bool:
 
 def test_a_process_that_is_to_yield_does_so_with_its_children_and_its_session(tmp_path: Path) -> None:
     log, usual, grouped = tmp_path / "parent.log", autogroup_niceness(os.getpid()), sessions_have_a_niceness()
+    own = os.getpriority(os.PRIO_PROCESS, 0)  # of who runs the tests under nice
     for niceness in (13, 17):  # two changes in a row: the second one has to wait
         log.unlink(missing_ok=True)
         spec = ProcessSpec("parent", [sys.executable, "-c", PARENT], os.environ, log, lambda: True, niceness=niceness)
@@ -113,7 +114,7 @@ def test_a_process_that_is_to_yield_does_so_with_its_children_and_its_session(tm
             child = pid_in(log)
             assert process.process is not None
             pids = (process.process.pid, child)
-            assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids] == [niceness, niceness]
+            assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids} == {max(own, niceness)}
             if grouped:
                 assert [autogroup_niceness(pid) for pid in pids] == [niceness, niceness]
             assert autogroup_niceness(os.getpid()) == usual
@@ -158,7 +159,7 @@ def test_readiness_ends_with_the_process_or_when_interrupted(start: Callable[...
     assert dead.wait_ready() is False
     slow = start("import time; time.sleep(60)", ready=lambda: False)
     assert slow.wait_ready(interrupted=lambda: True) is False
-    assert time.monotonic() - begun < 4, "nobody waited for the whole five seconds"
+    assert time.monotonic() - begun < 30, "nobody waited for the whole minute"
 
 
 def test_a_killed_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_every_problem_of_the_configuration_is_told(words: list[str], broken: di
     assert result.exit_code == 2
     for place in ("event_types.lead_created", "providers", "intake.max_body_bytes"):
         assert place in result.stderr
-    assert "enrichment config --check" in result.stderr
+    assert "enrichment doctor" in result.stderr
     assert "Traceback" not in result.output
 
 

@@ -43,12 +43,6 @@ def test_hubspots_headers_carry_the_time_that_is_signed() -> None:
     assert headers["X-HubSpot-Request-Timestamp"] == vector["timestamp_header"]
 
 
-def test_hubspots_version_2_is_that_of_its_documentation() -> None:
-    vector = next(v for v in VECTORS["hubspot_v1_v2"] if v["name"] == "docs-v2-post")
-    headers = signing.hubspot_headers_v2(vector["client_secret"], vector["uri"], vector["body"].encode())
-    assert headers["X-HubSpot-Signature"] == vector["expected"]
-
-
 @pytest.mark.parametrize("vector", VECTORS["twilio"], ids=lambda vector: vector["name"])
 def test_signs_as_twilios_client_does(vector: dict[str, Any]) -> None:
     if "body" in vector:

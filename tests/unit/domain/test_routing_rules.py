@@ -240,13 +240,13 @@ routing:
     assert [problem.partition("; known are")[0] for problem in caught.value.problems] == [
         f"line {first}: routing.segments.0.when: no field is called employes (a text needs quotes)",
         f"line {first + 3}: routing.score.0.when: segment is known in routes only",
-        f"line {first + 4}: routing.score.1.points: Input should be less than or equal to 1000",
+        f"line {first + 4}: routing.score.1.points: must be less than or equal to 1000",
         f"line {first + 4}: routing.score.1.when: employees >= '5' compares a number with a text, which never holds",
         f"line {first + 4}: routing.score.1.reason: String should have at least 1 character",
         f"line {first + 6}: routing.routes.0.when: no segment is called bog",
         f"line {first + 6}: routing.routes.0.when: no segment is called huge",
         f"line {first + 7}: routing.routes.1.to: String should have at least 1 character",
-        f"line {first + 7}: routing.routes.1.when: Input should be a valid string",
+        f"line {first + 7}: routing.routes.1.when: must be a valid string",
     ]
 
 

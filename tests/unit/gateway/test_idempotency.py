@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.clock import START, ManualClock
+from support.clock import ManualClock
 
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.gateway.api.idempotency import Idempotency, InProgress, Reply, Request
@@ -23,7 +23,7 @@ class Requests:
     async def begin(self, caller, key, body_hash, event_id):
         await self.clock.sleep(self.seconds)
         taken = self.clock.monotonic() < self.free_at
-        return ApiRequest(event_id, body_hash, None, START) if taken else None
+        return ApiRequest(event_id, body_hash, None) if taken else None
 
     async def finish(self, caller, key, answer):
         self.answers.append(answer)
