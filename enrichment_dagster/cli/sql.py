@@ -45,7 +45,7 @@ def sql(*, query: str | None, as_csv: bool, as_json: bool) -> None:
     if as_csv and as_json:
         raise click.UsageError("--csv or --json, not both")
     settings = load_settings()
-    if not settings.catalog_path.is_file():
+    if settings.catalog_url is None and not settings.catalog_path.is_file():
         raise _nothing_projected(settings)
     if query is None:
         _open_prompt(settings, ["-csv"] if as_csv else ["-json"] if as_json else [])
@@ -113,10 +113,13 @@ def _open_prompt(settings: Settings, options: Sequence[str]) -> None:
     """Become DuckDB's own prompt, with the warehouse attached read-only."""
     from enrichment_dagster.store.warehouse import reader_sql
 
+    if settings.catalog_url is not None:
+        raise Failure("no_prompt", "the prompt opens a catalog file, yours is in PostgreSQL: give a QUERY")
     binary = find_duckdb()
     if binary is None:
         raise Failure("no_prompt", "the DuckDB prompt is not installed: pip install duckdb-cli==1.5.5, or give a QUERY")
-    opening = [part for statement in reader_sql(settings.catalog_path) for part in ("-cmd", f"{statement};")]
+    statements = reader_sql(settings.catalog_path, settings.lake_path)
+    opening = [part for statement in statements for part in ("-cmd", f"{statement};")]
     sys.stdout.flush()
     os.execv(binary, [binary, *options, *opening])  # noqa: S606 - no shell is wanted
 
