@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import json
 import math
 import os
 import shutil
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from enrichment_dagster.cli.command import Failure, WrongUse, command
-from enrichment_dagster.cli.output import add_row, make_console, make_table, print_json
+from enrichment_dagster.cli.output import add_row, make_console, make_table, plain, print_json
 from enrichment_dagster.settings import HOME_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ def sql(*, query: str | None, as_csv: bool, as_json: bool) -> None:
         return
     result = _run(settings, query)
     if as_json:
-        print_json([dict(zip(result.columns, map(_finite, row), strict=True)) for row in result.rows])
+        names = _distinct(result.columns)
+        print_json([dict(zip(names, map(_for_json, row), strict=True)) for row in result.rows])
     elif as_csv:
         _print_csv(result)
     else:
@@ -78,16 +81,36 @@ def _run(settings: Settings, query: str) -> QueryResult:
         raise WrongUse("bad_query", f'{error}\n`enrichment sql "SHOW TABLES"` lists what there is') from error
 
 
-def _finite(value: Any) -> Any:
-    """Return a value, or None for a number that JSON can't tell: NaN and the infinite ones."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Return names of which an object can have all: a join's second ``subject_key`` is ``subject_key_1``."""
+    names: list[str] = []
+    for name in columns:
+        tried = (f"{name}_{number}" if number else name for number in itertools.count())
+        names.append(next(one for one in tried if one not in names))
+    return names
+
+
+def _for_json(value: Any) -> Any:
+    """Return a value as JSON can tell it: NaN and the infinite numbers are null, keys of a map are texts."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _for_json(entry) for key, entry in value.items()}
+    return [_for_json(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _text(value: Any) -> str:
+    """Return a value of a table or CSV: lists and what has fields as JSON, and its words for true and false."""
+    if isinstance(value, bool | list | tuple | dict):
+        return json.dumps(_for_json(value), ensure_ascii=False, default=plain)
+    return "" if value is None else str(value)
 
 
 def _print_table(result: QueryResult) -> None:
     console = make_console()
     table = make_table("", *result.columns)
     for row in result.rows:
-        add_row(table, *row)
+        add_row(table, *map(_text, row))
     if console.width < _READABLE * len(result.columns) and console.measure(table).maximum >= console.width:
         _print_records(console, result)
     else:
@@ -99,14 +122,14 @@ def _print_records(console: Console, result: QueryResult) -> None:
     for number, row in enumerate(result.rows, 1):
         table = make_table(f"row {number}", "column", "value")
         for name, value in zip(result.columns, row, strict=True):
-            add_row(table, name, value)
+            add_row(table, name, _text(value))
         console.print(table)
 
 
 def _print_csv(result: QueryResult) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(result.columns)
-    writer.writerows(["" if value is None else value for value in row] for row in result.rows)
+    writer.writerows(map(_text, row) for row in result.rows)
 
 
 def _open_prompt(settings: Settings, options: Sequence[str]) -> None:
