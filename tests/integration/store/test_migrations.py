@@ -70,8 +70,8 @@ def _upgrade_to(database, schema, revision):
 def _some_row(table, **given):
     """A row with a value in every column."""
     of_type = {sa.JSON: {"a": ["ä"]}, sa.Float: 0.5, sa.Integer: 1, sa.Boolean: True}
-    known = {column.name: next((v for k, v in of_type.items() if isinstance(column.type, k)), "x") for column in table.c}
-    return known | given
+    row = {c.name: next((value for kind, value in of_type.items() if isinstance(c.type, kind)), "x") for c in table.c}
+    return row | given
 
 
 @pytest.fixture
@@ -83,17 +83,19 @@ def oldest(settings):
     tables.reflect(database.engine)
     tables = {name: table for name, table in tables.tables.items() if name not in (OPS.version_table, "counters")}
     value = {"confidence": 0.5, "provider": "apollo", "field": "title"}
+    names = ("value_id", "work_id", "event_id", "subject_key", "fetched_at_ms", "rev")
     ledger = [
-        {"value_id": 1, "work_id": "w1", "event_id": "e1", "subject_key": "email:a@x.com", "fetched_at_ms": 10, "rev": 1},
-        {"value_id": 2, "work_id": "w1", "event_id": "e1", "subject_key": "domain:x.com", "fetched_at_ms": 20, "rev": 1},
-        {"value_id": 3, "work_id": "w2", "event_id": "e2", "subject_key": "email:a@x.com", "fetched_at_ms": 40, "rev": 2},
-        {"value_id": 4, "work_id": "w2", "event_id": "e2", "subject_key": "domain:x.com", "fetched_at_ms": 30, "rev": 2},
-        {"value_id": 5, "work_id": "w3", "event_id": "e3", "subject_key": "email:b@x.com", "fetched_at_ms": 50, "rev": 3},
+        (1, "w1", "e1", "email:a@x.com", 10, 1),
+        (2, "w1", "e1", "domain:x.com", 20, 1),
+        (3, "w2", "e2", "email:a@x.com", 40, 2),
+        (4, "w2", "e2", "domain:x.com", 30, 2),
+        (5, "w3", "e3", "email:b@x.com", 50, 3),
     ]
     with database.write() as connection:
         for name, table in tables.items():
-            rows = [_some_row(table, **value, **row) for row in ledger] if name == "field_values" else [_some_row(table)]
-            connection.execute(table.insert(), rows)
+            of_leads = [value | dict(zip(names, row, strict=True)) for row in ledger]
+            given = of_leads if name == "field_values" else [{}]
+            connection.execute(table.insert(), [_some_row(table, **row) for row in given])
     yield database, tables
     database.dispose()
 

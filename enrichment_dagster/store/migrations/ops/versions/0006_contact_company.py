@@ -6,7 +6,7 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
-# What the warehouse took for edges until now: people and companies whose chosen values were stored by one piece of work.
+# What the warehouse took for edges until now: people and companies whose chosen values one piece of work stored.
 # Without them a warehouse that is made anew would not know who works where.
 _FOUND_BEFORE = """
 INSERT INTO contact_company (
