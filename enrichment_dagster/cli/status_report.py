@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SPEND_WINDOW = timedelta(hours=24)
 _LOOP_WINDOW = timedelta(hours=24)
 _REFUSED_WINDOW = timedelta(hours=24)
+_PROJECTION_PATIENCE = timedelta(minutes=5)  # a sensor asks for a projection when changes have waited for a minute
 _CAP_WARNING = 0.9  # of the calls that a provider serves at all
 _FIRST_LANE = LANES[0]
 _PATIENCE = {TICK + lane.event_type: DEAD_DAEMON + lane.every - _FIRST_LANE.every for lane in LANES}
@@ -32,7 +33,7 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
     lags = _lags(stores, handled, now)
     lanes = {name: {**_lane(health, name, found, now), **lags[name]} for name, found in handled.items()}
     beats = _beats(health.last_beats(), now, [TICK + name for name in handled])
-    kept, rev, projected = health.kept_bodies(), health.rev(), health.projected_rev()
+    kept = health.kept_bodies()
     report: dict[str, Any] = {
         "at": iso(now),
         "healthy": True,
@@ -57,7 +58,7 @@ def build_status(stores: Stores, config: EnrichmentConfig) -> dict[str, Any]:
         "kept_bodies": sum(kept.values()),
         "kept_body_reasons": kept,
         "refused": health.refused(_REFUSED_WINDOW),
-        "projector": {"rev": rev, "projected_rev": projected, "lag": max(0, rev - projected)},
+        "projector": _projector(health, now),
         "beats": beats,
     }
     report["problems"] = _problems(report)
@@ -130,6 +131,14 @@ def _providers(config: EnrichmentConfig, health: HealthStore, now: datetime) -> 
     return {name: build_standing(config.providers[name], found) for name, found in standings.items()}
 
 
+def _projector(health: HealthStore, now: datetime) -> dict[str, Any]:
+    """Return how far the warehouse is behind, in changes and for how long."""
+    rev, projected = health.rev(), health.projected_rev()
+    since = health.unprojected_since(projected)
+    seconds = 0.0 if since is None else round(max(0.0, (now - since).total_seconds()), 1)
+    return {"rev": rev, "projected_rev": projected, "lag": max(0, rev - projected), "lag_seconds": seconds}
+
+
 def _beats(found: Mapping[str, datetime], now: datetime, expected: list[str]) -> dict[str, Any]:
     """Return when each loop was last alive; a tick that never came is listed as well."""
     names = sorted({*found, *expected})
@@ -157,6 +166,10 @@ def _problems(report: Mapping[str, Any]) -> list[str]:
     problems += [f"{name}: {lane['message']}" for name, lane in report["lanes"].items() if not lane["passed"]]
     if not report["loops"]["passed"]:
         problems.append(f'crm_writeback: {report["loops"]["message"]}; see "Loops" in the guide to operations')
+    projector = report["projector"]
+    if projector["lag_seconds"] > _PROJECTION_PATIENCE.total_seconds():
+        behind = f"{projector['lag']:,} changes behind, for {projector['lag_seconds'] / 60:,.0f} minutes"
+        problems.append(f"the warehouse is {behind}; Dagster's runs of projection_job say why")
     problems += [_stop_problem(stop) for stop in report["money"]["stops"]]
     for name, provider in report["providers"].items():
         if (provider["lifetime_share"] or 0) > _CAP_WARNING:

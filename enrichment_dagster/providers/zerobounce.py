@@ -7,6 +7,7 @@ Source: ZeroBounce's v2 documentation and Python SDK. Every verdict is HTTP 200,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -76,7 +77,9 @@ class ZeroBounceVerification(BulkLookup):
 
 
 def _answer(body: Row) -> Answer:
-    return Answer((verdict(common_status(body)),))
+    """Return a row's verdict. An ``unknown`` is free: ZeroBounce does not count it against the credits."""
+    answer = Answer((verdict(common_status(body)),))
+    return replace(answer, units=0) if str(body["status"]).lower() == "unknown" else answer
 
 
 def _by_address(rows: Any, key: str) -> dict[str, Row]:

@@ -243,6 +243,13 @@ class HealthStore:
             detail = connection.execute(select(beats.c.detail).where(beats.c.name == PROJECTOR_BEAT)).scalar()
         return int(detail["rev"]) if detail else 0
 
+    def unprojected_since(self, projected_rev: int) -> datetime | None:
+        """Return when the oldest work ended that the warehouse, which has reached this revision, does not show yet."""
+        ended = func.min(func.coalesce(work.c.delivered_at_ms, work.c.finished_at_ms))
+        with self._ops.read() as connection:
+            found = connection.execute(select(ended).where(work.c.rev > projected_rev, work.c.state == "done")).scalar()
+        return None if found is None else from_ms(found)
+
     def refused(self, window: timedelta) -> dict[str, dict[str, int]]:
         """Return the senders that had a request refused in the window: how many by reason, since the gateway began."""
         since, mine = to_ms(self._clock.now() - window), beats.c.name.startswith(REFUSED, autoescape=True)

@@ -57,7 +57,7 @@ def _maintain(lake: duckdb.DuckDBPyConnection, keep: timedelta) -> MaintenanceRe
         rewritten_files=_run(lake, "rewrite"),
         merged_files=_run(lake, "merge"),
         expired_snapshots=_run(lake, "expire", older),
-        deleted_files=_run(lake, "clean_up", older),
+        deleted_files=_run(lake, "clean_up", older) + _run(lake, "lost", older),
         data_files=_run(lake, "count_files"),
     )
 

@@ -18,7 +18,7 @@ import duckdb
 from enrichment_dagster.clock import Clock
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store.database import Database
-from enrichment_dagster.store.warehouse import Warehouse
+from enrichment_dagster.store.warehouse import Warehouse, roll_back
 from enrichment_dagster.store.warehouse_lock import writer_lock
 from enrichment_dagster.store.warehouse_schema import ensure_schema
 from enrichment_dagster.store.warehouse_sources import SOURCES, current_rev, read_rows, slice_end, waiting_rows
@@ -100,7 +100,7 @@ class Projector:
             lake.execute("INSERT INTO projection_watermark VALUES (?, ?, ?)", [sequence, end, writer.now])
             lake.commit()
         except BaseException:
-            lake.rollback()
+            roll_back(lake)
             raise
 
 

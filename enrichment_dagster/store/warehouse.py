@@ -10,7 +10,7 @@ library in one process do not see each other's locks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ import duckdb
 from enrichment_dagster.domain.config import RoutingConfig
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store.warehouse_extensions import install_sql, load_sql, quoted
+from enrichment_dagster.store.warehouse_sql import sql
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,11 +51,15 @@ class Warehouse:
         """Open the warehouse for writing, creating it if need be. Hold the writer's lock around it."""
         self.catalog_path.parent.mkdir(parents=True, exist_ok=True)
         self.lake_path.mkdir(parents=True, exist_ok=True)
-        options = [f"DATA_PATH {quoted(f'{self.lake_path}/')}", f"DATA_INLINING_ROW_LIMIT {_INLINED_ROWS}"]
+        options = [f"DATA_INLINING_ROW_LIMIT {_INLINED_ROWS}"]
         if self.catalog_url is None:
-            options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 5000"]
+            options += [*_beside_the_catalog(self.lake_path), "META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 5000"]
+        else:
+            options.append(_data_path(self.lake_path))
         with duckdb.connect(config=_WRITER_CONFIG) as connection:
             self._attach(connection, options)
+            if self.catalog_url is None:
+                connection.execute(sql("note_data_path"), {"path": f"{self.lake_path}/"})
             yield connection
 
     @contextmanager
@@ -67,7 +72,7 @@ class Warehouse:
         if self.catalog_url is None and not self.catalog_path.is_file():
             raise StoreError(f"there is no warehouse yet at {self.catalog_path}: the first projection creates it")
         with duckdb.connect(config=_CONFIG) as connection:
-            self._attach(connection, ["READ_ONLY"])
+            self._attach(connection, _reader_options(self.lake_path, self.catalog_url))
             yield connection
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
@@ -94,13 +99,42 @@ class Warehouse:
             connection.execute(f"ATTACH {quoted(f'ducklake:{self._kind}:{catalog}')} AS {_NAME} ({', '.join(options)})")
             connection.execute(f"USE {_NAME}")
         except duckdb.Error as error:
-            place = "its Postgres catalog" if self.catalog_url else str(self.catalog_path)
-            raise StoreError(f"the warehouse can't be opened at {place}: {type(error).__name__}") from error
+            # A message about a Postgres catalog may hold its password.
+            place, why = ("its Postgres catalog", type(error).__name__) if self.catalog_url else (catalog, _why(error))
+            raise StoreError(f"the warehouse can't be opened at {place}: {why}") from error
 
 
-def reader_sql(catalog_path: Path) -> list[str]:
+def roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    """Undo the open transaction. A COMMIT that failed has ended it: its error must not give way to one that says so."""
+    with suppress(duckdb.Error):
+        connection.rollback()
+
+
+def _why(error: duckdb.Error) -> str:
+    """Return why a SQLite catalog was not opened, with the way out where its user has one."""
+    why = str(error).strip().splitlines()[0]
+    if "readonly" in why:
+        why += "; reading, too, needs permission to write to its folder and files: SQLite shares its locks there"
+    return why
+
+
+def _data_path(lake_path: Path) -> str:
+    return f"DATA_PATH {quoted(f'{lake_path}/')}"
+
+
+def _beside_the_catalog(lake_path: Path) -> list[str]:
+    """Return the options by which the data are where the catalog is, although both have been moved together."""
+    return [_data_path(lake_path), "OVERRIDE_DATA_PATH true"]
+
+
+def _reader_options(lake_path: Path, catalog_url: str | None = None) -> list[str]:
+    return ["READ_ONLY", *(_beside_the_catalog(lake_path) if catalog_url is None else ())]
+
+
+def reader_sql(catalog_path: Path, lake_path: Path) -> list[str]:
     """Return the statements that open the warehouse read-only in the shipped DuckDB CLI, without internet."""
-    attach = f"ATTACH {quoted(f'ducklake:sqlite:{catalog_path}')} AS {_NAME} (READ_ONLY)"
+    options = ", ".join(_reader_options(lake_path))
+    attach = f"ATTACH {quoted(f'ducklake:sqlite:{catalog_path}')} AS {_NAME} ({options})"
     return [*load_sql("sqlite"), attach, f"USE {_NAME}"]
 
 

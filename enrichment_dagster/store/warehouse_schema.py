@@ -9,6 +9,7 @@ import duckdb
 from enrichment_dagster.domain.config import RoutingConfig
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store.lead_scores import lead_scores_sql
+from enrichment_dagster.store.warehouse import roll_back
 from enrichment_dagster.store.warehouse_sql import schema_versions, sql
 
 _OPTIONS, _VIEWS = "warehouse_options", ("warehouse_views", "org_chart")
@@ -49,7 +50,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, texts: list[str], version: int
         connection.execute("INSERT INTO schema_version VALUES (?, ?, now())", [version, digest])
         connection.commit()
     except duckdb.Error:
-        connection.rollback()
+        roll_back(connection)
         raise
 
 

@@ -62,7 +62,7 @@ def _verdict(check: str, found: str | None, head: str) -> Finding:
 def check_warehouse(settings: Settings) -> Finding:
     """Check the warehouse's version."""
     check = "warehouse"
-    if not settings.catalog_path.is_file():
+    if settings.catalog_url is None and not settings.catalog_path.is_file():
         return ok(check, "not there yet; the first projection creates it")
     try:
         from enrichment_dagster.composition import open_warehouse

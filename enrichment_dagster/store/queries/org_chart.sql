@@ -1,9 +1,17 @@
 -- Who works at a company, by rank: people of whom we hold an edge, and those whom providers list as its executives or
 -- contacts. Each person once: by address, and those without one by name. What the CRM and enrichments know comes first.
 CREATE OR REPLACE VIEW org_chart AS
-WITH linked AS (
+WITH names AS (
+    -- Two addresses of one company (acme.de, acme.com) may have the same main domain.
     SELECT
-        substr(edge.company_key, length('domain:') + 1) AS company_domain,
+        company_domain,
+        max(company_name) AS company_name
+    FROM companies
+    GROUP BY company_domain
+),
+linked AS (
+    SELECT
+        coalesce(company.company_domain, substr(edge.company_key, length('domain:') + 1)) AS company_domain,
         nullif(trim(concat_ws(' ', contact.first_name, contact.last_name)), '') AS person,
         contact.title,
         contact.seniority,
@@ -13,6 +21,7 @@ WITH linked AS (
         edge.since
     FROM contact_company AS edge
     LEFT JOIN contacts AS contact ON contact.subject_key = edge.contact_key
+    LEFT JOIN companies AS company ON company.subject_key = edge.company_key
     WHERE edge.ended_at IS NULL AND starts_with(edge.company_key, 'domain:') AND starts_with(edge.contact_key, 'email:')
 ),
 listed AS (
@@ -53,7 +62,7 @@ by_name AS (
 )
 SELECT
     by_name.company_domain,
-    company.company_name,
+    names.company_name,
     by_name.person,
     by_name.title,
     by_name.seniority,
@@ -76,5 +85,5 @@ SELECT
     by_name.source,
     by_name.since
 FROM by_name
-LEFT JOIN companies AS company ON company.subject_key = 'domain:' || by_name.company_domain
+LEFT JOIN names USING (company_domain)
 ORDER BY by_name.company_domain, rank, by_name.person;

@@ -8,6 +8,7 @@ from lookup_cases import NO_DOMAIN, QUERY, ask, body, by_field, failure
 from support.loopback import reply, sample
 from support.remote import KEYS, settings_for
 
+from enrichment_dagster.engine.billing import cost_of
 from enrichment_dagster.http import RemoteClients
 from enrichment_dagster.providers.registry import build_lookups
 
@@ -72,6 +73,18 @@ async def test_clearbit_is_less_sure_of_a_fuzzy_match(lookups, vendor):
 async def test_zerobounce_statuses(lookups, vendor, status, sub_status, expected):
     vendor.answer(reply(200, {"status": status, "sub_status": sub_status}))
     assert by_field(await lookups["zerobounce.verification"].fetch(QUERY, 3)) == {"email_status": expected}
+
+
+@pytest.mark.parametrize(("status", "units"), [("unknown", 0), ("Unknown", 0), ("catch-all", 1), ("new_to_us", 1)])
+async def test_zerobounce_charges_nothing_for_an_unknown(lookups, vendor, status, units):
+    """Alone and in a batch."""
+    row = {"address": QUERY.email, "status": status, "sub_status": ""}
+    vendor.answer(reply(200, row), reply(200, {"email_batch": [row], "errors": []}))
+    lookup = lookups["zerobounce.verification"]
+    alone = await lookup.fetch(QUERY, 3)
+    (batched,) = await lookup.fetch_many([QUERY], 3)
+    assert (alone.units, batched.units) == (units, units)
+    assert cost_of(lookup, alone) == units * lookup.price_micros
 
 
 async def test_zerobounce_says_a_wrong_key_with_200(lookups, vendor):

@@ -89,3 +89,11 @@ def test_online_connects_to_each_enabled_provider_and_crm(tmp_path: Path) -> Non
     report = json.loads(call(environment(tmp_path, **closed), "doctor", "--online", "--json").stdout)
     online = {check["check"]: check["level"] for check in report["checks"] if check["check"].startswith("online")}
     assert online == {f"online {name.lower()}": "fail" for name in names}
+
+
+def test_a_catalog_in_postgres_is_looked_at(tmp_path: Path) -> None:
+    """Not taken for a file that will come."""
+    elsewhere = environment(tmp_path, ENRICHMENT_CATALOG_URL="postgresql://127.0.0.1:1/none")
+    report = json.loads(call(elsewhere, "doctor", "--json").stdout)
+    (found,) = [check for check in report["checks"] if check["check"] == "warehouse"]
+    assert (found["level"], "Postgres catalog" in found["found"]) == ("fail", True)

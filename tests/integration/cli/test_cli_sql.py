@@ -81,6 +81,31 @@ def test_what_is_no_number_is_null_in_json(env: dict[str, str]) -> None:
     assert json.loads(result.stdout, parse_constant=pytest.fail) == [{"a": None, "b": None, "c": 1.5}]
 
 
+def test_lists_and_maps_are_json_everywhere(env: dict[str, str]) -> None:
+    """Not Python's way of writing them, which nothing else reads."""
+    query = "SELECT ['Zoë', NULL, 'a,b'] AS tags, MAP {DATE '2026-01-02': ['nan'::DOUBLE]} AS days, true AS yes"
+    tags, days = ["Zoë", None, "a,b"], {"2026-01-02": [None]}
+    assert json.loads(call(env, "sql", query, "--json").stdout, parse_constant=pytest.fail) == [
+        {"tags": tags, "days": days, "yes": True}
+    ]
+    (line,) = csv.DictReader(io.StringIO(call(env, "sql", query, "--csv").stdout))
+    assert (json.loads(line["tags"]), json.loads(line["days"]), line["yes"]) == (tags, days, "true")
+    assert '["Zoë", null, "a,b"]' in call(env, "sql", query).stdout
+
+
+def test_json_keeps_all_columns_of_one_name(env: dict[str, str]) -> None:
+    result = call(env, "sql", "SELECT 1 AS key, 2 AS key, 3 AS key_1, 4 AS key", "--json")
+    assert json.loads(result.stdout) == [{"key": 1, "key_1": 2, "key_1_1": 3, "key_2": 4}]
+
+
+def test_a_catalog_in_postgres_needs_no_file(empty: dict[str, str]) -> None:
+    elsewhere = {**empty, "ENRICHMENT_CATALOG_URL": "postgresql://127.0.0.1:1/none"}
+    query = call(elsewhere, "sql", "SELECT 1")
+    assert (query.exit_code, "can't be opened at its Postgres catalog" in query.stderr) == (1, True)
+    prompt = call(elsewhere, "sql")
+    assert (prompt.exit_code, "give a QUERY" in prompt.stderr) == (1, True)
+
+
 def test_json_and_csv_at_once_end_with_2(env: dict[str, str]) -> None:
     assert call(env, "sql", "SELECT 1", "--json", "--csv").exit_code == 2
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +270,20 @@ async def test_a_record_that_is_written_again_and_again_is_a_problem(installatio
     assert code == 1
     (problem,) = report["problems"]
     assert problem.startswith("crm_writeback: 1 record was written more than 10 times in an hour, the busiest 11 times")
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(4, 0), (6, 1)])
+async def test_a_warehouse_that_stays_behind_is_a_problem(tmp_path: Path, minutes: int, code: int) -> None:
+    """A full disk, a lost permission: those who query it would not see it."""
+    clock = PastClock(minutes * 60)
+    installation = Installation(tmp_path, clock)
+    await installation.deliver(await installation.enrich(await installation.receive()))
+    clock.moment = datetime.now(UTC)
+    tick(installation)
+    found, report = read(installation)
+    words = [problem.split(";")[0] for problem in report["problems"]]
+    behind = f"the warehouse is {report['projector']['rev']} changes behind, for {minutes} minutes"
+    assert (found, words) == (code, [behind] if code else [])
+    installation.dispatch.beat("projector", rev=report["projector"]["rev"])
+    assert read(installation)[1]["problems"] == []
+    installation.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -16,6 +18,7 @@ from support.rig import open_databases
 
 from enrichment_dagster.errors import StoreError
 from enrichment_dagster.store import migrate
+from enrichment_dagster.store.database import open_postgres, open_sqlite
 from enrichment_dagster.store.migrate import JOURNAL, OPS, open_journal_database, open_ops_database
 from enrichment_dagster.store.tables import journal_metadata, ops_metadata
 
@@ -53,6 +56,70 @@ def test_the_head_that_is_written_down_is_the_newest_migration(schema):
     config = Config()
     config.set_main_option("script_location", str(migrate._MIGRATIONS / schema.name))
     assert ScriptDirectory.from_config(config).get_heads() == [schema.head]
+
+
+def _upgrade_to(database, schema, revision):
+    config = Config()
+    config.set_main_option("script_location", str(migrate._MIGRATIONS / schema.name))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        config.attributes["version_table"] = schema.version_table
+        command.upgrade(config, revision)
+
+
+def _some_row(table, **given):
+    """A row with a value in every column."""
+    of_type = {sa.JSON: {"a": ["ä"]}, sa.Float: 0.5, sa.Integer: 1, sa.Boolean: True}
+    row = {c.name: next((value for kind, value in of_type.items() if isinstance(c.type, kind)), "x") for c in table.c}
+    return row | given
+
+
+@pytest.fixture
+def oldest(settings):
+    """A store as the first release left it, with a row in every table, and what two leads left in the ledger."""
+    database = open_postgres(settings.store_url) if settings.store_url else open_sqlite(settings.ops_path)
+    _upgrade_to(database, OPS, "0001")
+    tables = sa.MetaData()
+    tables.reflect(database.engine)
+    tables = {name: table for name, table in tables.tables.items() if name not in (OPS.version_table, "counters")}
+    value = {"confidence": 0.5, "provider": "apollo", "field": "title"}
+    names = ("value_id", "work_id", "event_id", "subject_key", "fetched_at_ms", "rev")
+    ledger = [
+        (1, "w1", "e1", "email:a@x.com", 10, 1),
+        (2, "w1", "e1", "domain:x.com", 20, 1),
+        (3, "w2", "e2", "email:a@x.com", 40, 2),
+        (4, "w2", "e2", "domain:x.com", 30, 2),
+        (5, "w3", "e3", "email:b@x.com", 50, 3),
+    ]
+    with database.write() as connection:
+        for name, table in tables.items():
+            of_leads = [value | dict(zip(names, row, strict=True)) for row in ledger]
+            given = of_leads if name == "field_values" else [{}]
+            connection.execute(table.insert(), [_some_row(table, **row) for row in given])
+    yield database, tables
+    database.dispose()
+
+
+def test_the_oldest_store_keeps_its_rows(oldest, settings):
+    """All but the cache, which may be lost."""
+    database, tables = oldest
+    with database.read() as connection:
+        before = {name: connection.execute(table.select()).all() for name, table in tables.items()}
+    open_ops_database(settings).dispose()
+    with database.read() as connection:
+        for name, table in tables.items():
+            if name != "cache":
+                assert connection.execute(table.select()).all() == before[name], name
+
+
+def test_the_oldest_stores_values_tell_who_works_where(oldest, settings):
+    """As the warehouse of that time did: or one that is made anew would not know."""
+    open_ops_database(settings).dispose()
+    with oldest[0].read() as connection:
+        (edge,) = connection.execute(ops_metadata.tables["contact_company"].select()).mappings()
+    assert (edge["contact_key"], edge["company_key"], edge["kind"]) == ("email:a@x.com", "domain:x.com", "employed")
+    assert (edge["since_at_ms"], edge["last_seen_at_ms"], edge["ended_at_ms"]) == (10, 40, None)
+    assert (edge["event_id"], edge["rev"]) == ("e2", 2)
 
 
 def test_the_first_process_creates_the_schema_and_the_next_one_finds_it(settings, monkeypatch):

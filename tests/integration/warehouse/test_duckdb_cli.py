@@ -34,7 +34,7 @@ def filled(ops: Database, warehouse: Warehouse, projector: Projector) -> Warehou
 
 def test_the_statements_open_the_warehouse_read_only(filled: Warehouse, tmp_path: Path) -> None:
     script = tmp_path / "open.sql"
-    script.write_text(";\n".join(reader_sql(filled.catalog_path)) + ";\n")
+    script.write_text(";\n".join(reader_sql(filled.catalog_path, filled.lake_path)) + ";\n")
     done = _run(tmp_path / "user", "-init", str(script), "-c", _COUNT)
     assert done.stdout.splitlines()[0] == "2"
     refused = _run(tmp_path / "user", "-init", str(script), "-c", "DELETE FROM events")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import timedelta
 
 from warehouse_rows import change_event, contents, insert_leads, lead
@@ -70,6 +72,21 @@ def test_young_snapshots_stay(ops: Database, warehouse: Warehouse, projector: Pr
     projector.project()
     report = maintain(warehouse)
     assert (report.expired_snapshots, report.deleted_files) == (0, 0)
+
+
+def test_what_a_killed_writer_left_is_deleted_a_day_later(
+    ops: Database, warehouse: Warehouse, projector: Projector
+) -> None:
+    _busy_hour(ops, projector)
+    before = contents(warehouse)
+    known = next(warehouse.lake_path.rglob("*.parquet"))
+    left, writing = (known.with_name(f"ducklake-{name}.parquet") for name in ("left", "writing"))
+    for path, hours in ((left, 25), (writing, 23)):
+        path.write_bytes(b"half a file")
+        os.utime(path, times=(time.time() - hours * 3600,) * 2)
+    report = maintain(warehouse)
+    assert (report.deleted_files, left.exists(), writing.exists(), known.exists()) == (1, False, True, True)
+    assert contents(warehouse) == before
 
 
 def test_maintenance_of_an_empty_warehouse(warehouse: Warehouse) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -33,6 +34,7 @@ from enrichment_dagster.store.database import Database
 from enrichment_dagster.store.projector import Projector
 from enrichment_dagster.store.warehouse import Warehouse
 from enrichment_dagster.store.warehouse_lock import writer_lock
+from enrichment_dagster.store.warehouse_writes import Rows, SliceWriter
 
 
 def _wide(warehouse: Warehouse, table: str) -> dict[str, dict[str, object]]:
@@ -437,8 +439,26 @@ def test_a_reader_of_no_warehouse_is_told_so(warehouse: Warehouse) -> None:
 
 def test_a_broken_catalog_is_a_store_error(warehouse: Warehouse, projector: Projector) -> None:
     warehouse.catalog_path.write_bytes(b"not a database, but long enough to be taken for one" * 50)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="file is not a database"):
         projector.project()
+
+
+def test_a_commit_that_fails_says_why(
+    ops: Database, warehouse: Warehouse, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the transaction: the rollback after it has an error of its own, which says nothing."""
+    insert_leads(ops, [lead(1)])
+    written = SliceWriter.write
+
+    def overtaken(self: SliceWriter, rows: Mapping[str, Rows]) -> None:
+        written(self, rows)
+        with warehouse.connect_writer() as other:
+            other.execute("ALTER TABLE events ADD COLUMN of_another_writer INTEGER")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SliceWriter, "write", overtaken)
+        with pytest.raises(StoreError, match="Failed to commit"):
+            projector.project()
 
 
 def test_a_newer_warehouse_is_refused(warehouse: Warehouse, projector: Projector) -> None:

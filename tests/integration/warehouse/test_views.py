@@ -237,6 +237,25 @@ def test_loops_are_counted_by_day_with_what_they_would_have_cost(
     assert row == ("evt_1", 2)
 
 
+def test_the_org_chart_knows_a_company_by_its_main_domain(
+    ops: Database, warehouse: Warehouse, projector: Projector
+) -> None:
+    """Its people have addresses of several domains; providers list its executives under the main one."""
+    german, main, ada = "domain:acme.de", "domain:acme.example", "email:ada@acme.de"
+    values = [
+        value(1, ada, "first_name", "Ada"),
+        value(1, german, "company_name", "Acme"),
+        value(1, german, "company_domain", "acme.example"),
+        value(1, german, "executives", [{"name": "Cy"}]),
+        value(1, main, "company_name", "Acme"),
+    ]
+    insert_leads(ops, [Lead(event(1), values)])
+    insert_edges(ops, edge(ada, german))
+    projector.project()
+    rows = warehouse.query("SELECT company_domain, company_name, person FROM org_chart ORDER BY person").rows()
+    assert rows == [("acme.example", "Acme", "Ada"), ("acme.example", "Acme", "Cy")]
+
+
 def test_the_org_chart_shows_everybody_once_by_rank(ops: Database, warehouse: Warehouse, projector: Projector) -> None:
     acme, ada, bob, eve = "domain:acme.example", *(f"email:{name}@acme.example" for name in ("ada", "bob", "eve"))
     listed = [
