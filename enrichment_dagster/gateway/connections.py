@@ -17,8 +17,11 @@ from enrichment_dagster.gateway.api.routes import ENRICH_PATH
 from enrichment_dagster.gateway.refusals import RefusalLog
 
 MAX_CONNECTIONS = 1_000
+SILENT_SECONDS = 75.0
+"""How long a new connection may say nothing: as long as one that was kept, for senders open some in advance."""
+
 HEAD_SECONDS = 10.0
-"""How long the head of a request may take, from the connection's first moment or the request's first byte."""
+"""How long the head of a request may take from its first byte on."""
 
 MAX_HEAD_BYTES = 65_536
 """How much of a head is taken while its end is not there; the parser would take any amount."""
@@ -29,7 +32,8 @@ _refusals = RefusalLog(SystemClock())
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
-    _waiting: asyncio.TimerHandle | None = None
+    _deadline: asyncio.TimerHandle | None = None
+    _in_head = False
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,40 +41,43 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) >= MAX_CONNECTIONS:
             self.app = _come_again
         super().connection_made(transport)
-        self._wait_for_head()
+        self._close_after(SILENT_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._head_is_there()
+        self._close_after(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
-        if self._waiting is not None:
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.transport.close()
-                return
-            self._head_bytes += len(data)
+        """Take what has come; nearly always that is a whole head, for which no timer is needed."""
         super().data_received(data)
+        if self._in_head:
+            self._wait_for_head(len(data))
 
     def on_message_begin(self) -> None:
         """See the first byte of a request."""
         super().on_message_begin()
-        if self._waiting is None:
-            self._wait_for_head()
+        self._in_head, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:
         """See that a request's head is complete."""
-        self._head_is_there()
+        self._in_head = False
+        if self._deadline is not None:
+            self._close_after(None)
         super().on_headers_complete()
 
-    def _wait_for_head(self) -> None:
-        self._waiting = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+    def _wait_for_head(self, more_bytes: int) -> None:
+        first = self._head_bytes == 0
+        self._head_bytes += more_bytes
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.transport.close()
+        elif first:
+            self._close_after(HEAD_SECONDS)
 
-    def _head_is_there(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting, self._head_bytes = None, 0
+    def _close_after(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
 
 
 async def _come_again(scope: Scope, receive: Receive, send: Send) -> None:

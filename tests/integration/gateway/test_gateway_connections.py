@@ -40,12 +40,26 @@ def test_connections_beyond_the_limit_are_told_to_come_again_and_the_others_serv
     assert api.enrich(LEAD).status == 200, "there is room again"
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /enrich HTTP/1.1\r\nhost: gateway\r\nx-slow: "])
-def test_a_connection_without_a_request_is_closed(api, monkeypatch, sent):
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+@pytest.mark.parametrize(
+    ("limit", "sent"),
+    [("SILENT_SECONDS", b""), ("SILENT_SECONDS", b"\r\n"), ("HEAD_SECONDS", b"POST /enrich HTTP/1.1\r\nx-slow: ")],
+)
+def test_a_connection_without_a_request_is_closed(api, monkeypatch, limit, sent):
+    monkeypatch.setattr(connections, limit, 0.1)
     with api.client.connection() as connection:
         connection.sendall(sent)
         assert is_closed(connection)
+
+
+def test_a_connection_that_was_opened_in_advance_is_served(api, monkeypatch):
+    """Senders keep some open for later: to find them closed would cost them a request."""
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.05)
+    with api.client.connection() as connection:
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(20)
+        assert ask(api.client, connection).status == 200
 
 
 def test_a_kept_connection_is_closed_in_the_middle_of_a_head_only(api, monkeypatch):
