@@ -1,59 +1,51 @@
-"""Checks stay in sight while runs come without a pause: each run repeats what was last found.
+"""Checks stay in sight while runs come without a pause: each run takes over what was last found.
 
-Dagster shows a check's result until its asset is materialized again, unless the same run reported both
+Dagster shows a check's result until its asset is materialized again, unless the same run has a result of the check
 (``AssetCheckExecutionRecord.targets_latest_materialization``). The gateway, which evaluates the checks, can't report
-after every run: its reports have no run, so nothing deletes them. What a run reports is deleted with it.
+after every run: a report takes 10 kB, and nothing deletes it for a month.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from sqlalchemy import func, insert, literal, select
 
 from assets.lanes import LANES
 from enrichment_dagster.verdicts import CHECKS, WRITEBACK, WRITEBACK_CHECKS
 
-EVALUATED_AT = "evaluated_at"
-
 MAX_AGE = timedelta(minutes=15)
-"""Older verdicts are not repeated: the gateway reports each at least every ten minutes, or it is down."""
+"""Older results are not taken over: the gateway reports each at least every ten minutes, or it is down."""
+
+_ENDED = (AssetCheckExecutionRecordStatus.SUCCEEDED.value, AssetCheckExecutionRecordStatus.FAILED.value)
+_TAKEN = ("asset_key", "check_name", "execution_status", "evaluation_event", "evaluation_event_timestamp")
 
 
-def repeat_verdicts(context: dg.AssetExecutionContext, now: datetime) -> None:
-    """Report the last verdict of the checks of this run's assets once more, with when it was found.
+def take_over_verdicts(instance: dg.DagsterInstance, run_id: str, job: str, now: datetime) -> None:
+    """Give a run the last result of each check of its assets, with the time at which it was found.
 
-    Nothing is evaluated here: the last verdict is seconds or minutes old and speaks of the last hour or day.
+    Nothing is evaluated: the results are seconds or minutes old and speak of the last hour or day. It is one statement
+    and a row for each check, where three events would be stored thrice; ``Retention`` deletes them with the run.
     """
-    keys = _keys(WRITEBACK, WRITEBACK_CHECKS)
-    keys += [key for lane in LANES if lane.job == context.job_name for key in _keys(lane.asset, CHECKS)]
-    found = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    for key in keys:
-        again = _again(found.get(key), now)
-        if again is not None:
-            context.log_event(again)
-
-
-def _keys(asset: str, checks: Iterable[str]) -> list[dg.AssetCheckKey]:
-    return [dg.AssetCheckKey(dg.AssetKey(asset), check) for check in checks]
-
-
-def _again(record: AssetCheckExecutionRecord | None, now: datetime) -> dg.AssetCheckEvaluation | None:
-    """Return the evaluation to report, or None if there is none, or none that still counts."""
-    last = record.evaluation if record else None
-    if record is None or not isinstance(last, dg.AssetCheckEvaluation):  # a check that is planned has none yet
-        return None
-    noted = last.metadata.get(EVALUATED_AT)
-    at = noted.value if isinstance(noted, dg.TimestampMetadataValue) else record.create_timestamp
-    if now - datetime.fromtimestamp(at, UTC) > MAX_AGE:
-        return None
-    return dg.AssetCheckEvaluation(
-        asset_key=last.asset_key,
-        check_name=last.check_name,
-        passed=last.passed,
-        severity=last.severity,
-        description=last.description,
-        metadata={**last.metadata, EVALUATED_AT: dg.MetadataValue.timestamp(at)},
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return
+    keys = [_key(WRITEBACK), *(_key(lane.asset) for lane in LANES if lane.job == job)]
+    checks, since = AssetCheckExecutionsTable, (now - MAX_AGE).astimezone(UTC).replace(tzinfo=None)
+    mine = checks.c.asset_key.in_(keys) & checks.c.check_name.in_([*CHECKS, *WRITEBACK_CHECKS])
+    newest = select(func.max(checks.c.id)).where(mine).group_by(checks.c.asset_key, checks.c.check_name)
+    found = select(literal(run_id).label("run_id"), *(checks.c[name] for name in _TAKEN)).where(
+        checks.c.id.in_(newest),
+        checks.c.execution_status.in_(_ENDED),  # one that is being evaluated has its result soon
+        checks.c.evaluation_event_timestamp >= since,
     )
+    with storage.index_connection() as connection:
+        connection.execute(insert(checks).from_select(["run_id", *_TAKEN], found))
+
+
+def _key(asset: str) -> str:
+    return dg.AssetKey(asset).to_string()

@@ -143,12 +143,12 @@ def test_the_newest_run(demo: Demo, page: Page, tmp_path: Path) -> None:
 
 @pytest.mark.patient
 def test_the_checks_have_results(demo: Demo, page: Page, tmp_path: Path) -> None:
-    """The gateway tells what each check found and runs repeat it; the page shows three verdicts, however busy it is."""
+    """The gateway tells what each check found, runs take it over: the page shows three verdicts, however busy it is."""
     page.goto(f"{demo.url('webserver')}/assets/lead_enrichment?view=checks")
     expect(page.get_by_text("Checks (3)")).to_be_visible()
     for name in CHECKS:
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
-    # The gateway looks every 20 s, runs repeat what it found; after the last one it tells the results within 80 s.
+    # The gateway looks every 20 s, runs take over what it found; after the last one it tells the results within 80 s.
     page.reload()
     expect(page.get_by_text("Succeeded", exact=True)).to_have_count(len(CHECKS), timeout=100_000)
     page.get_by_text("latency_target", exact=True).first.click()

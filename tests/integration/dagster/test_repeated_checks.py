@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from support.dagster_product import ASSET, Product, metadata
 
 from assets.jobs import JOBS
-from assets.repeated import EVALUATED_AT, MAX_AGE
+from assets.repeated import MAX_AGE
 from assets.retention import Retention, delete_old_runs
 from enrichment_dagster.monitoring.checks import NO_LOOPS, Verdict
 from enrichment_dagster.reporting import DagsterReporter
@@ -60,17 +60,20 @@ def rows_of_checks(product: Product) -> int:
 
 def test_every_check_is_shown_after_each_of_many_runs(product: Product, reporter: DagsterReporter) -> None:
     report_all(reporter)
+    told = newest(product, ASSET, "latency_target").event
+    assert told is not None
+    found_at = told.timestamp
     for person in range(3):
         assert metadata(run_one(product, person))["events"] == 1
         assert all(is_shown(product, ASSET, check) for check in CHECKS)
         assert is_shown(product, WRITEBACK, NO_LOOPS)
-    last = newest(product, ASSET, "latency_target").evaluation
+    record = newest(product, ASSET, "latency_target")
+    last = record.evaluation
     assert last is not None
     assert last.description == "latency_target was looked at"
     assert {name: last.metadata[name].value for name in TOLD} == TOLD
-    found_at = last.metadata[EVALUATED_AT].value
-    assert isinstance(found_at, float)
-    assert 0 <= datetime.now(UTC).timestamp() - found_at < 60, "when it was found, not when it was repeated"
+    assert record.event is not None
+    assert record.event.timestamp == found_at, "when it was found, not when it was taken over"
 
 
 def test_what_the_gateway_finds_is_what_the_next_run_repeats(product: Product, reporter: DagsterReporter) -> None:
@@ -92,11 +95,20 @@ def test_a_verdict_that_nobody_has_renewed_is_not_repeated(product: Product, rep
     report_all(reporter)
     old = (datetime.now(UTC) - MAX_AGE - timedelta(minutes=1)).replace(tzinfo=None)
     with product.instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
-        connection.execute(AssetCheckExecutionsTable.update().values(create_timestamp=old))
+        connection.execute(AssetCheckExecutionsTable.update().values(evaluation_event_timestamp=old))
     before = rows_of_checks(product)
     run_one(product, 2)
     assert rows_of_checks(product) == before
     assert not is_shown(product, ASSET, "latency_target")
+
+
+def test_a_check_that_is_being_evaluated_is_left_alone(product: Product, reporter: DagsterReporter) -> None:
+    report_all(reporter)
+    with product.instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+        connection.execute(AssetCheckExecutionsTable.update().values(execution_status="PLANNED"))
+    before = rows_of_checks(product)
+    run_one(product, 1)
+    assert rows_of_checks(product) == before
 
 
 def test_nothing_that_a_run_said_of_checks_outlives_it(product: Product, reporter: DagsterReporter) -> None:
