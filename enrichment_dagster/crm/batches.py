@@ -53,31 +53,8 @@ async def read_all(refs: Sequence[RecordRef], limits: Limits, call: Read) -> dic
         CrmError: the first batch failed as a whole.
     """
     good, bad = _sorted_out(refs, limits)
-    batches = [part for group in _by_type(good, lambda ref: ref) for part in chunks(group, limits.batch)]
-    return {**bad, **await _in_turn(batches, lambda batch: _read_apart(batch, call), lambda ref: ref)}
-
-
-async def _read_apart(refs: Sequence[RecordRef], call: Read) -> dict[RecordRef, CrmRecord | CrmFailure]:
-    """Read a batch; if it is refused for one of its ids, read its halves, until that one stands alone.
-
-    Raises:
-        CrmError: the CRM as a whole did not answer.
-    """
-    results: dict[RecordRef, CrmRecord | CrmFailure] = {}
-    waiting, sent = [refs], 0
-    while waiting:
-        part = waiting.pop()
-        if sent >= _MAX_PARTS:
-            results.update(dict.fromkeys(part, CrmFailure("batch_refused", transient=True)))
-            continue
-        sent += 1
-        try:
-            results.update(await call(part))
-        except BatchRefusedError as error:
-            middle = len(part) // 2
-            waiting += [part[middle:], part[:middle]] if middle else []
-            results.update({} if middle else {part[0]: error.failure})
-    return results
+    batches = [part for group in _by_type(good, _itself) for part in chunks(group, limits.batch)]
+    return {**bad, **await _in_turn(batches, lambda batch: _isolating(batch, call, _itself), _itself)}
 
 
 async def write_all(updates: Sequence[RecordUpdate], limits: Limits, send: Send) -> Results:
@@ -88,8 +65,12 @@ async def write_all(updates: Sequence[RecordUpdate], limits: Limits, send: Send)
     """
     good, bad = _sorted_out([update.ref for update in updates], limits)
     once, same = _merged([update for update in updates if update.ref not in bad], limits.identity)
-    batches = [part for group in _by_type(once, lambda update: update.ref) for part in chunks(group, limits.batch)]
-    sent = await _in_turn(batches, lambda batch: isolating(batch, send), lambda update: update.ref)
+    batches = [part for group in _by_type(once, _ref_of) for part in chunks(group, limits.batch)]
+    sent = await _in_turn(
+        batches,
+        lambda batch: _isolating(batch, send, _ref_of, _has_one_of),
+        _ref_of,
+    )
     return {**bad, **{ref: sent[same[ref]] for ref in good}}
 
 
@@ -153,36 +134,53 @@ async def _in_turn(
     return results
 
 
-async def isolating(updates: Sequence[RecordUpdate], send: Send) -> Results:
-    """Send a batch; if it is refused as a whole, send its halves, until the records at fault stand alone.
+async def _isolating(
+    items: Sequence[_T],
+    call: Callable[[Sequence[_T]], Awaitable[Mapping[RecordRef, _R]]],
+    ref_of: Callable[[_T], RecordRef],
+    is_guilty: Callable[[_T, frozenset[str]], bool] = lambda _item, _properties: False,
+) -> dict[RecordRef, _R | CrmFailure]:
+    """Make a call; if it is refused as a whole, make it with its halves, until the records at fault stand alone.
+
+    ``is_guilty`` says whether the properties that the CRM names put an item at fault.
 
     Raises:
         CrmError: the CRM as a whole did not answer.
     """
-    results: Results = {}
-    waiting, sent = [list(updates)], 0
+    results: dict[RecordRef, _R | CrmFailure] = {}
+    waiting, sent = [list(items)], 0
     while waiting:
         part = waiting.pop()
         if sent >= _MAX_PARTS:
-            results.update({update.ref: CrmFailure("batch_refused", transient=True) for update in part})
+            results.update({ref_of(item): CrmFailure("batch_refused", transient=True) for item in part})
             continue
         sent += 1
         try:
-            results.update(await send(part))
+            results.update(await call(part))
         except BatchRefusedError as error:
-            guilty, parts = _taken_apart(part, error.properties)
-            results.update({update.ref: error.failure for update in guilty})
-            waiting += parts
+            properties = error.properties
+            guilty = [item for item in part if len(part) == 1 or is_guilty(item, properties)]
+            results.update({ref_of(item): error.failure for item in guilty})
+            waiting += _rest_of(part, guilty)
     return results
 
 
-def _taken_apart(
-    part: list[RecordUpdate], properties: frozenset[str]
-) -> tuple[list[RecordUpdate], list[list[RecordUpdate]]]:
-    """Return the records known to be at fault, and the parts to send again."""
-    guilty = [update for update in part if len(part) == 1 or not properties.isdisjoint(update.properties)]
-    rest = [update for update in part if update not in guilty]
+def _rest_of(part: list[_T], guilty: list[_T]) -> list[list[_T]]:
+    """Return the parts to call for again: what is not at fault, or the halves where nothing is known."""
     if guilty:
-        return guilty, [rest] if rest else []
+        rest = [item for item in part if item not in guilty]
+        return [rest] if rest else []
     middle = len(part) // 2
-    return [], [part[middle:], part[:middle]]
+    return [part[middle:], part[:middle]]
+
+
+def _itself(ref: RecordRef) -> RecordRef:
+    return ref
+
+
+def _ref_of(update: RecordUpdate) -> RecordRef:
+    return update.ref
+
+
+def _has_one_of(update: RecordUpdate, properties: frozenset[str]) -> bool:
+    return not properties.isdisjoint(update.properties)
