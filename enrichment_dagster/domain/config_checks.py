@@ -24,17 +24,17 @@ def problems_between(raw: Any) -> Iterator[Problem]:
     """Return every problem that lies between entries. What has the wrong shape is left to the models."""
     lookups = [
         f"{provider}.{lookup}"
-        for provider, config in _entries(raw, "providers")
-        for lookup, _ in _entries(config, "lookups")
+        for provider, config in entries(raw, "providers")
+        for lookup, _ in entries(config, "lookups")
     ]
-    for event_type, config in _entries(raw, "event_types"):
+    for event_type, config in entries(raw, "event_types"):
         for place, message in _event_type(config, lookups):
             yield ("event_types", event_type, *place), message
-    for provider, config in _entries(raw, "providers"):
+    for provider, config in entries(raw, "providers"):
         for place, message in _provider(config):
             yield ("providers", provider, *place), message
-    for system, crm in _entries(raw, "crm"):
-        for kind, config in _entries(crm, "objects"):
+    for system, crm in entries(raw, "crm"):
+        for kind, config in entries(crm, "objects"):
             for place, message in _crm_object(config, role_of_kind(kind)):
                 yield ("crm", system, "objects", kind, *place), message
     for place, message in _sent_types(raw):
@@ -43,7 +43,8 @@ def problems_between(raw: Any) -> Iterator[Problem]:
         yield ("routing", *place), message
 
 
-def _entries(raw: Any, name: str) -> list[tuple[str, Any]]:
+def entries(raw: Any, name: str) -> list[tuple[str, Any]]:
+    """Return what stands under a name of the file; nothing where that is not of the form that has entries."""
     found = raw.get(name) if isinstance(raw, Mapping) else None
     return [(str(key), value) for key, value in found.items()] if isinstance(found, Mapping) else []
 
@@ -65,7 +66,7 @@ def _event_type(config: Any, lookups: list[str]) -> Iterator[Problem]:
             ("policy", "debounce_seconds"),
             f"must be smaller than latency_target_seconds ({target:g}), which includes it; it is {debounce:g}",
         )
-    for lane, plan in _entries(config, "lanes"):
+    for lane, plan in entries(config, "lanes"):
         for place, message in _plan(plan, lookups, target):
             yield ("lanes", lane, *place), message
 
@@ -77,7 +78,7 @@ def _plan(plan: Any, lookups: list[str], target: float | None) -> Iterator[Probl
     for index, step in _texts(plan, "waterfall"):
         if problem := _unknown_lookup(step, lookups):
             yield ("waterfall", index), problem
-    for name, steps in _entries(plan, "orders"):
+    for name, steps in entries(plan, "orders"):
         if problem := _unknown_field(name):
             yield ("orders", name), problem
         for index, step in enumerate(steps if isinstance(steps, list) else []):
@@ -112,15 +113,15 @@ def _provider(config: Any) -> Iterator[Problem]:
     declarative = isinstance(config, Mapping) and config.get("api") == "http"
     if declarative and "auth" not in config:
         yield ("auth",), "is missing: say where the key travels, e.g. {kind: header, name: X-Api-Key}"
-    for name, lookup in _entries(config, "lookups"):
+    for name, lookup in entries(config, "lookups"):
         has_request = isinstance(lookup, Mapping) and "request" in lookup
         if declarative and not has_request:
             yield ("lookups", name, "request"), "is missing: a provider with api: http describes its requests"
-        if declarative and not _entries(lookup, "values"):
+        if declarative and not entries(lookup, "values"):
             yield ("lookups", name, "values"), "is missing: name the fields and where they stand in the answer"
         if has_request and not declarative:
             yield ("lookups", name, "request"), "is only for a provider with api: http"
-        for field, _ in _entries(lookup, "values"):
+        for field, _ in entries(lookup, "values"):
             if field not in FIELDS:
                 yield ("lookups", name, "values", field), f"no field is called {field}; known are {', '.join(FIELDS)}"
 
@@ -132,7 +133,7 @@ _NEEDED: Mapping[Role, tuple[str, str]] = {
 
 
 def _crm_object(config: Any, role: Role | None) -> Iterator[Problem]:
-    mapping = dict(_entries(config, "mapping"))
+    mapping = dict(entries(config, "mapping"))
     for name in mapping:
         if name not in FIELDS:
             yield ("mapping", name), f"no field is called {name}; known are {', '.join(FIELDS)}"
@@ -143,8 +144,8 @@ def _crm_object(config: Any, role: Role | None) -> Iterator[Problem]:
         yield ("mapping",), f"{needed[0]} is missing, {needed[1]}"
     if role is Role.PERSON and isinstance(config, Mapping) and config.get("status") is None:
         yield ("status",), "is missing: name the properties that say how the enrichment went"
-    status = {name: target for name, target in _entries(config, "status") if name != "values"}
-    routing = [(f"routing.{name}", target) for name, target in _entries(config, "routing")]
+    status = {name: target for name, target in entries(config, "status") if name != "values"}
+    routing = [(f"routing.{name}", target) for name, target in entries(config, "routing")]
     owners: dict[str, str] = {}
     for name, target in [*((f"mapping.{n}", t) for n, t in mapping.items()), *status.items(), *routing]:
         if isinstance(target, str) and owners.setdefault(target, name) != name:
@@ -153,10 +154,10 @@ def _crm_object(config: Any, role: Role | None) -> Iterator[Problem]:
 
 def _sent_types(raw: Any) -> Iterator[Problem]:
     """An event of a type that leads nowhere would be recorded and never enriched."""
-    known = [name for name, _ in _entries(raw, "event_types")]
-    senders = dict(_entries(raw, "intake"))
+    known = [name for name, _ in entries(raw, "event_types")]
+    senders = dict(entries(raw, "intake"))
     for sender in ("cloudevents", "standard_webhooks"):
-        for theirs, ours in _entries(senders.get(sender), "types"):
+        for theirs, ours in entries(senders.get(sender), "types"):
             if isinstance(ours, str) and ours not in known:
                 yield (sender, "types", theirs), f"no event type is called {ours}; known are {', '.join(known)}"
 

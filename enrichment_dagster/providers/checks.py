@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from enrichment_dagster.domain.config import ProviderConfig
-from enrichment_dagster.domain.config_checks import Place, Problem
+from enrichment_dagster.domain.config_checks import Place, Problem, entries
 from enrichment_dagster.errors import ConfigurationError
 from enrichment_dagster.http.egress import parse_origin
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 def problems_in_file(raw: Any, vendors: Vendors) -> Iterator[Problem]:
     """Return every such problem of a file as it stands there; what has the wrong form is left to the models."""
-    providers = dict(_entries(raw, "providers"))
+    providers = dict(entries(raw, "providers"))
     for name, entry in providers.items():
         try:
             config = ProviderConfig.model_validate(entry)
         except ValidationError:  # which is told anyway
             built_in = isinstance(entry, Mapping) and entry.get("api") != "http"
-            yield from _unknown(name, dict(_entries(entry, "lookups")), vendors) if built_in else ()
+            yield from _unknown(name, dict(entries(entry, "lookups")), vendors) if built_in else ()
         else:
             yield from problems_of(name, config, vendors)
-    for event_type, config in _entries(raw, "event_types"):
+    for event_type, config in entries(raw, "event_types"):
         for place, lookup in _routing_lookups(config):
             if _is_slow(lookup, providers, vendors):
                 yield ("event_types", event_type, "lanes", "routing", *place), f"{lookup} can't answer in time"
@@ -66,9 +66,9 @@ def _unknown(name: str, lookups: Mapping[str, Any], vendors: Vendors) -> Iterato
 
 def _routing_lookups(config: Any) -> Iterator[tuple[Place, str]]:
     """Yield the lookups that an event type's routing lane lists, each with its place there."""
-    plan = dict(_entries(dict(_entries(config, "lanes")), "routing"))
+    plan = dict(entries(dict(entries(config, "lanes")), "routing"))
     lists: dict[Place, Any] = {("waterfall",): plan.get("waterfall")}
-    lists |= {("orders", name): names for name, names in _entries(plan, "orders")}
+    lists |= {("orders", name): names for name, names in entries(plan, "orders")}
     for place, names in lists.items():
         for index, name in enumerate(names if isinstance(names, list) else []):
             yield (*place, index), str(name)
@@ -80,8 +80,3 @@ def _is_slow(lookup: str, providers: Mapping[str, Any], vendors: Vendors) -> boo
     is_used = isinstance(entry, Mapping) and entry.get("enabled", True) is True and entry.get("api") != "http"
     kind = vendor.lookups.get(purpose) if vendor and is_used else None
     return kind is not None and kind.slow
-
-
-def _entries(raw: Any, name: str) -> list[tuple[str, Any]]:
-    found = raw.get(name) if isinstance(raw, Mapping) else None
-    return [(str(key), value) for key, value in found.items()] if isinstance(found, Mapping) else []
