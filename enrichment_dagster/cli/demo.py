@@ -16,6 +16,7 @@ import click
 from enrichment_dagster.cli.command import Failure, command
 from enrichment_dagster.cli.output import print_json
 from enrichment_dagster.cli.up import addresses, build_supervisor, port_options, ports_of, stop_signal
+from enrichment_dagster.cli.words import counts_text
 from enrichment_dagster.composition import open_stores
 from enrichment_dagster.settings import HOME_VARIABLE, load_settings
 from enrichment_dagster.store.ended import EndedEvent, RoutedEvent, ended_since, routed_since
@@ -127,7 +128,7 @@ class Show:
         if self._as_json:
             print_json({"ended": asdict(event)}, compact=True)
             return
-        sources = ", ".join(f"{name} {count}" for name, count in event.fields_by_provider.items())
+        sources = counts_text(event.fields_by_provider.items())
         what = event.reason or sources or "nothing found"
         write = "-" if event.write_ms is None else f"{event.write_ms / 1_000:.1f}"
         hops = f"wait {event.wait_ms / 1_000:.1f} + work {event.work_ms / 1_000:.1f} + write {write}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from enrichment_dagster.cli.output import add_row, clean, make_table
 from enrichment_dagster.cli.spend_view import share_text
 from enrichment_dagster.cli.standings import standing_text
-from enrichment_dagster.cli.words import dollars, seconds_text
+from enrichment_dagster.cli.words import counts_text, dollars, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,7 +51,7 @@ def _tables(report: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _events(report: Mapping[str, Any]) -> RenderableType:
     events = report["events"]
     table = make_table("Events", "received", "=", "terminal", "dead", "in flight", "not picked up", "outcomes")
-    outcomes = ", ".join(f"{name} {count}" for name, count in sorted(report["outcomes"].items())) or "-"
+    outcomes = counts_text(sorted(report["outcomes"].items())) or "-"
     sign = "=" if events["holds"] else "≠"
     counts = [events[name] for name in ("terminal", "dead", "in_flight")]
     style = "" if events["holds"] else "red"
@@ -94,20 +94,20 @@ def _lanes(lanes: Mapping[str, Any]) -> RenderableType:
 def _deliveries(report: Mapping[str, Any]) -> RenderableType:
     owed, projector = report["owed"], report["projector"]
     table = make_table("Owed and waiting", "what", "how much", "details", right=("how much",))
-    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(owed["reasons"].items()))
+    reasons = counts_text(sorted(owed["reasons"].items()))
     details = f"oldest {seconds_text(owed['oldest_seconds'])}" if owed["entries"] else ""
     add_row(table, "CRM writes owed", owed["entries"], "; ".join(part for part in (details, reasons) if part))
     refused = report["crm_refused"]
-    words = ", ".join(f"{reason} {count}" for reason, count in list(refused.items())[:_MOST_WORDS])
+    words = counts_text(list(refused.items())[:_MOST_WORDS])
     add_row(table, "refused by CRMs, last 24 h", sum(refused.values()), words)
     late = report["pending_answers"]
-    lookups = ", ".join(f"{lookup} {count}" for lookup, count in sorted(late["lookups"].items()))
+    lookups = counts_text(sorted(late["lookups"].items()))
     age = f"oldest {seconds_text(late['oldest_seconds'])}" if late["waiting"] else ""
     add_row(table, "late answers awaited", late["waiting"], "; ".join(part for part in (age, lookups) if part))
-    unread = ", ".join(f"{reason} {count}" for reason, count in sorted(report["kept_body_reasons"].items()))
+    unread = counts_text(sorted(report["kept_body_reasons"].items()))
     add_row(table, "unreadable bodies kept", report["kept_bodies"], unread)
     for sender, reasons in report["refused"].items():
-        why = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        why = counts_text(sorted(reasons.items()))
         add_row(table, f"requests refused: {sender}", sum(reasons.values()), why)
     add_row(
         table,

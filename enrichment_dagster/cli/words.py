@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from enrichment_dagster.journey.forms import iso, mask_subject, usd
 
-__all__ = ["counted", "dollars", "iso", "mask_subject", "money_text", "seconds_text", "usd"]
+__all__ = ["counted", "counts_text", "dollars", "iso", "mask_subject", "money_text", "seconds_text", "usd"]
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 _MICROS = 1_000_000
@@ -26,6 +28,11 @@ def seconds_text(seconds: float) -> str:
 def counted(number: int, thing: str, plural: str = "") -> str:
     """Return ``1 try``, ``2 tries``."""
     return f"{number} {thing if number == 1 else plural or f'{thing}s'}"
+
+
+def counts_text(counts: Iterable[tuple[str, int]]) -> str:
+    """Return ``not_json 2, too_deep 1``; an empty text where there is nothing."""
+    return ", ".join(f"{name} {count}" for name, count in counts)
 
 
 def dollars(amount: float) -> str:
