@@ -114,7 +114,7 @@ class _Filling:
     orders: Orders
     asked: set[tuple[str, str]] = field(default_factory=set)  # lookup and subject
     running: list[_Running] = field(default_factory=list)
-    complete_at: float | None = None  # when all wanted fields were there
+    complete_at: float | None = None  # since when no call that runs could change what counts
 
     async def run(self) -> None:
         if self.plan.mode == "sequential":
@@ -123,7 +123,8 @@ class _Filling:
         try:
             while self.clock.monotonic() < self.deadline:
                 self._start_what_is_due()
-                if not self.running or (self._is_enough() and not self._is_worth_a_moment()):
+                self._note_completion()
+                if not self.running or self._may_end():
                     return
                 await first_done([r.task for r in self.running], self.clock, self._next_moment())
                 self._take_what_is_done()
@@ -217,14 +218,19 @@ class _Filling:
             if name in r.lookup.gives
         )
 
-    def _is_worth_a_moment(self) -> bool:
-        """Say whether a call under way may give a useful field that is missing, and its moment is not over."""
-        lacking = self.plan.useful.difference(self.draft.knowledge.values)
-        if not any(lacking & r.lookup.gives for r in self.running):
+    def _note_completion(self) -> None:
+        if not self._is_enough():
+            self.complete_at = None
+        elif self.complete_at is None:
+            self.complete_at = self.clock.monotonic()
+
+    def _may_end(self) -> bool:
+        """Say whether all is there, and no call under way may give a missing useful field within its moment."""
+        if self.complete_at is None:
             return False
-        now = self.clock.monotonic()
-        self.complete_at = now if self.complete_at is None else self.complete_at
-        return now < self.complete_at + _MOMENT_SECONDS
+        lacking = self.plan.useful.difference(self.draft.knowledge.values)
+        is_worth_it = any(lacking & r.lookup.gives for r in self.running)
+        return not is_worth_it or self.clock.monotonic() >= self.complete_at + _MOMENT_SECONDS
 
     # --- what came of it ---------------------------------------------------------------------------------------------
 
