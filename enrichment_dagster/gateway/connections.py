@@ -17,8 +17,11 @@ from enrichment_dagster.gateway.api.routes import ENRICH_PATH
 from enrichment_dagster.gateway.refusals import RefusalLog
 
 MAX_CONNECTIONS = 1_000
-SILENT_SECONDS = 75.0
-"""How long a new connection may say nothing: as long as one that was kept, for senders open some in advance."""
+SILENT_SECONDS = 75
+"""How long a connection may say nothing, a new one (senders open some in advance) like one that was kept.
+
+Longer than the pause between two deliveries of a busy sender.
+"""
 
 HEAD_SECONDS = 10.0
 """How long the head of a request may take from its first byte on."""

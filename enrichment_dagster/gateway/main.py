@@ -24,7 +24,7 @@ from enrichment_dagster.errors import ConfigurationError, EnrichmentError
 from enrichment_dagster.gateway.api.service import EnrichService, open_enrich
 from enrichment_dagster.gateway.app import create_app
 from enrichment_dagster.gateway.checks import journal_check, newest_tick, ops_check
-from enrichment_dagster.gateway.connections import BoundedProtocol
+from enrichment_dagster.gateway.connections import SILENT_SECONDS, BoundedProtocol
 from enrichment_dagster.gateway.deps import Background, GatewayDeps, Limits
 from enrichment_dagster.gateway.housekeeping import (
     CHECK_SECONDS,
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from enrichment_dagster.reporting import DagsterReporter
 
 _GRACEFUL_SECONDS = 10
-_KEEP_ALIVE_SECONDS = 75  # longer than the pause between two deliveries of a busy sender
 _REFUSALS_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
@@ -298,7 +297,7 @@ def serve(app: FastAPI, host: str, port: int, listener: int | None = None) -> No
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=SILENT_SECONDS,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )
     # uvicorn raises the signal again once it has shut down; without handlers that would end the process before the
