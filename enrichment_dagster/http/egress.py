@@ -129,7 +129,8 @@ class GuardedResolver(aiohttp.ThreadedResolver):
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # IETF protocol assignments; Python takes some of them for public
+# IETF protocol assignments and the site-local addresses of old: Python takes some of them for public.
+_SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
 
 
 def is_public(host: str) -> bool:
@@ -140,10 +141,8 @@ def is_public(host: str) -> bool:
         return host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ipaddress.ip_address(ip.packed[-4:]) if ip in _NAT64 else None)
-        if ip.is_site_local:
-            return False
         ip = inner or ip
-    return ip.is_global and not ip.is_multicast and ip not in _SPECIAL
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _SPECIAL)
 
 
 class PublicResolver(GuardedResolver):
