@@ -1,4 +1,4 @@
-"""When a vendor wants to be asked again: ``Retry-After`` in seconds or as an HTTP date (RFC 9110, 10.2.3)."""
+"""When a vendor wants to be asked again: ``Retry-After`` (RFC 9110, 10.2.3), or when its limit begins anew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ MAX_SECONDS = 86_400.0  # HubSpot's account migration asks for up to a day
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds to wait, at most a day; None where the header is missing or can't be read."""
+    """Return the seconds to wait, at most a day; None where the header is missing or can't be read.
+
+    It holds seconds or an HTTP date.
+    """
     if not value:
         return None
     seconds = _seconds(value.strip())
@@ -18,7 +21,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         seconds = _until(value.strip(), now)
     if seconds is None or not math.isfinite(seconds):
         return None
-    return min(max(seconds, 0.0), MAX_SECONDS)
+    return _bounded(seconds)
 
 
 def _seconds(value: str) -> float | None:
@@ -33,9 +36,16 @@ def _until(value: str, now: datetime) -> float | None:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
-    if moment.tzinfo is None:  # "-0000" in the header: UTC without saying so
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - now).total_seconds()
+    return _left(moment, now)
+
+
+def _left(moment: datetime, now: datetime) -> float:
+    """Return the seconds until a moment, which is UTC where it does not say so ("-0000" in an HTTP date)."""
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), MAX_SECONDS)
 
 
 def parse_reset(value: str | None, now: datetime) -> float | None:
@@ -49,5 +59,4 @@ def parse_reset(value: str | None, now: datetime) -> float | None:
         moment = datetime.fromisoformat(value.strip())
     except ValueError:
         return None
-    seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
-    return min(max(seconds, 0.0), MAX_SECONDS)
+    return _bounded(_left(moment, now))
