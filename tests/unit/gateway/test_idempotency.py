@@ -43,20 +43,20 @@ async def test_a_key_that_becomes_free_early_is_taken_over():
     assert (requests.released, len(requests.answers)) == (0, 1)
 
 
-async def test_a_key_that_becomes_free_late_is_left_to_the_next_request():
-    """What a hurried answer lacks would be lacking for as long as answers are kept."""
+@pytest.mark.parametrize(
+    ("lost_after", "store_seconds", "error"),
+    [
+        pytest.param(1.5, 0.0, InProgress, id="a key that becomes free late is left to the next request"),
+        pytest.param(0.0, 1.5, StoreError, id="a store that takes too long is no reason for a poor answer"),
+    ],
+)
+async def test_what_a_hurried_answer_lacks_is_not_lacking_for_as_long_as_answers_are_kept(
+    lost_after, store_seconds, error
+):
     clock = ManualClock()
-    requests = Requests(clock, lost_after=1.5)
-    with pytest.raises(InProgress):
-        await Idempotency(requests, clock).once(REQUEST, work, PATIENCE)
-    assert (requests.released, requests.answers) == (1, [])
-
-
-async def test_a_store_that_takes_too_long_is_no_reason_for_a_poor_answer_that_is_kept():
-    clock = ManualClock()
-    requests = Requests(clock, lost_after=0.0)
-    requests.seconds = 1.5
-    with pytest.raises(StoreError):
+    requests = Requests(clock, lost_after)
+    requests.seconds = store_seconds
+    with pytest.raises(error):
         await Idempotency(requests, clock).once(REQUEST, work, PATIENCE)
     assert (requests.released, requests.answers) == (1, [])
 
