@@ -103,9 +103,10 @@ def queries() -> list[Block]:
     return [block for path in DOCUMENTS for block in blocks(path, "sql")]
 
 
+@pytest.mark.usefixtures("terminals")
 @pytest.mark.parametrize("block", queries(), ids=lambda block: block.first_line[:60])
 def test_queries(block: Block, ready: Demo) -> None:
-    """What has ended a moment ago comes with the next projection."""
+    """They tell of what the documents post, too; what has ended a moment ago comes with the next projection."""
     warehouse = open_warehouse(load_settings(ready.environment))
     found = [read_query(warehouse, block.text)]
     if not any(name in block.text for name in MAY_BE_EMPTY):
